@@ -1,0 +1,53 @@
+"""What every test may ask for: the shared corpora, a free port, and how hard hypothesis tries."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).parents[1]
+CI = os.environ.get("CI", "").lower() in {"1", "true"}
+
+# No test depends on timings, so none has a deadline; CI repeats the same examples, `make fuzz` makes many new ones.
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", parent=settings.get_profile("default"), derandomize=True, print_blob=True)
+settings.register_profile("fuzz", parent=settings.get_profile("default"), max_examples=20_000, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if CI else "default"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of corpora beside the checkout, or the one that TOCSIN_SHARED names.
+
+    A test that asks for it is skipped where there is none; in CI it fails.
+    """
+    folder = Path(os.environ.get("TOCSIN_SHARED") or ROOT.parent / "shared")
+    if (folder / "corpora").is_dir():
+        return folder.resolve()
+    reason = f"no corpora in {folder}: set TOCSIN_SHARED to the folder that has them"
+    if CI:
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port of 127.0.0.1 that nothing listens on, for TCP and UDP.
+
+    Below 32768, where the kernel takes no ports for outgoing connections (`ip_local_port_range`): nobody else is given it
+    between here and the server's bind. Programs of ours are better started on port 0 and asked.
+    """
+    for port in random.sample(range(10_000, 32_768), 100):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            try:
+                tcp.bind(("127.0.0.1", port))
+                udp.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    pytest.fail("100 ports between 10000 and 32768 are all taken")
