@@ -1,0 +1,1 @@
+"""Measures: `tocsin bench detect|ingest|search|store`; figures for docs/benchmarks.md."""

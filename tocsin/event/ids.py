@@ -1,0 +1,36 @@
+"""`tocsin.id`: the identity of an event (DESIGN section 3, a contract).
+
+It hashes the first of these that exists: computer + channel + record id + time (Windows); key + index + client `_id`;
+Kafka topic + partition + offset; agent or nothing + file fingerprint + offset + raw bytes; journal position. The same
+record that comes again, whatever way, has the same id and so shows once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import blake2b
+
+Part = str | int | bytes | None
+
+
+def event_id(kind: str, *parts: Part) -> str:
+    """32 hexadecimal digits from a kind ("windows", "client", "kafka", "file", "journal") and its parts."""
+    digest = blake2b(kind.encode(), digest_size=16)
+    for part in parts:
+        data = b"" if part is None else part if isinstance(part, bytes) else str(part).encode("utf-8", "surrogatepass")
+        digest.update(len(data).to_bytes(8, "big") if part is not None else b"\xff" * 8)
+        digest.update(data)
+    return digest.hexdigest()
+
+
+def stable_id(*parts: Part | Iterable[Part]) -> str:
+    """The hash that alerts, incidents and generations use: the same parts give the same 32 digits anywhere."""
+    flat: list[Part] = []
+    for part in parts:
+        if isinstance(part, (str, int, bytes)) or part is None:
+            flat.append(part)
+        else:
+            items = list(part)
+            flat.append(len(items))
+            flat.extend(items)
+    return event_id("stable", *flat)

@@ -1,0 +1,367 @@
+"""The predicate tree: what every language becomes, and what SQL and the matcher are made from.
+
+**Meaning** (a contract; both back ends and the slow interpreter of the tests hold it):
+
+- An event gives a field a list of values; missing, null and the empty list are the same: no values.
+- A `Test` is two-valued: true if any value of the field satisfies its `Op`; false when there are none (`Exists` too).
+`Not` negates
+  the whole of what it holds. So `not a: b` is true where `a` is missing.
+- A `Field` reads all of its `sources` (its hot column, the map under its own name, aliases within their scope) as one
+list.
+- Folding (`fold=True`) is ASCII. Inside a `Regex` it is RE2's `(?i)`.
+- A value that can't be read as what the literal is (a text for a number …) doesn't satisfy the test and never raises.
+- `Compare` of two expressions (EQL functions, `fieldref`) is three-valued inside: null in, null out; as a predicate
+null is false.
+
+Nodes are frozen and hashable: equal subtrees are one node to the back ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal as Choice
+
+from tocsin.event.schema import Kind
+
+Scalar = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where an alias holds: only in events of these datasets and, where given, of these event codes."""
+
+    datasets: frozenset[str]
+    codes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One place to read values from: a hot column, or a key of the map `tocsin.fields`, within a scope if there is
+    one."""
+
+    name: str
+    hot: bool
+    scope: Scope | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field as a query names it, resolved: `kind` says how literals compare with its values."""
+
+    name: str
+    kind: Kind
+    sources: tuple[Source, ...]
+
+
+# ---- what a test asks of one value
+# -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """There is a value at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Equals:
+    """The value is one of these. Texts compare as texts (folded or not), numbers as numbers exactly to 64 bits,
+    booleans as booleans, on columns of that kind and on the map's texts read as that. For an IP field the texts are
+    addresses; for a date field they are µs as ints. `values` holds one Python type only; it is never empty."""
+
+    values: tuple[Scalar, ...]
+    fold: bool = False
+
+
+class Gap(Enum):
+    """What a wildcard stands for within a `Like`."""
+
+    ANY = "*"  # any run of characters, newlines too, the empty one too
+    ONE = "?"  # exactly one character (one code point), a newline too
+
+
+@dataclass(frozen=True, slots=True)
+class Like:
+    """The whole value has this shape: texts and gaps in order. "contains x" is (ANY, "x", ANY), "starts with" ("x",
+    ANY)."""
+
+    parts: tuple[str | Gap, ...]
+    fold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Regex:
+    """RE2 finds `pattern` in the value (`whole`: matches the whole value). `(?-s)` stands in front unless `dotall`;
+    `fold` is `(?i)`,
+    `multiline` `(?m)`. The language that made it has checked that RE2 takes it."""
+
+    pattern: str
+    fold: bool = False
+    whole: bool = False
+    multiline: bool = False
+    dotall: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """`low` (<|<=) value (<|<=) `high`; None is open. Numbers compare as numbers; on KEYWORD texts as UTF-8 bytes;
+    dates are µs ints; on IP fields bounds are 16 bytes."""
+
+    low: int | float | str | bytes | None
+    high: int | float | str | bytes | None
+    low_included: bool = True
+    high_included: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The value's tokens (`event.text.tokens`) contain these, as neighbours in this order. Each is a folded token
+    text, or a tuple of texts and gaps that one token matches. Never empty."""
+
+    words: tuple[str | tuple[str | Gap, ...], ...]
+
+
+Op = Exists | Equals | Like | Regex | Range | Words
+
+# ---- predicates ----
+
+
+@dataclass(frozen=True, slots=True)
+class Always:
+    """True or false for every event."""
+
+    value: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """Any value of the field satisfies the op."""
+
+    field: Field
+    op: Op
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The negation of the whole item."""
+
+    item: Predicate
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """All items; true when there are none."""
+
+    items: tuple[Predicate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """Any item; false when there are none."""
+
+    items: tuple[Predicate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InList:
+    """A value of the field is in the list `list` (SCENARIOS, "Lists"): exact, or CIDR for addresses. `narrow` gives
+    other columns of the list with the fields that must agree with the same row (empty in the row = any). Null is not
+    listed."""
+
+    field: Field
+    list: str
+    narrow: tuple[tuple[str, Field], ...] = ()
+
+
+# ---- expressions (EQL)
+# -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """The values of a field. In a scalar function: its only value, or the first."""
+
+    field: Field
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A literal; None is null."""
+
+    value: Scalar | None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function of the language (`length`, `concat`, `indexOf` …), by its lower-case name; arithmetic is "+", "-",
+    "*", "/", "%".
+    `fold` is EQL's `fn~`. `lang.functions` lists them with their types."""
+
+    function: str
+    arguments: tuple[Expr, ...]
+    fold: bool = False
+
+
+Expr = Value | Constant | Call
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """`left` op `right`, any value of a listed field against the other side. `any_of` is Sigma's `fieldref` on
+    lists."""
+
+    left: Expr
+    operator: Choice["==", "!=", "<", "<=", ">", ">="]
+    right: Expr
+    fold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """An expression used as a predicate: true if it is the boolean true (null is false)."""
+
+    expression: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class IsNull:
+    """`expression == null`: true if it has no value."""
+
+    expression: Expr
+
+
+Predicate = Always | Test | Not | And | Or | InList | Compare | Truth | IsNull
+
+# ---- what a query or rule asks of many events
+# --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a sequence or sample: which events, and the values by which they join (one expression a key)."""
+
+    where: Predicate
+    by: tuple[Field, ...] = ()
+    optional_by: tuple[bool, ...] = ()  # EQL's `?field`: a missing value joins as null
+    runs: int = 1
+    missing: bool = False  # EQL's `![ … ]`: no such event between its neighbours
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Events, one by one."""
+
+    where: Predicate
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """Ordered events, each after the one before (Elasticsearch EQL `sequence`). `maxspan` in µs, None = unbounded."""
+
+    steps: tuple[Step, ...]
+    maxspan: int | None = None
+    until: Step | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Unordered events with equal keys (EQL `sample by`)."""
+
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """So many events of a group within a sliding window (a threshold, Sigma's event_count and value_count).
+
+    Fires while `low <= n <= high` of events, or of distinct values of `distinct`, per value of `by` within `window` µs.
+    """
+
+    where: Predicate
+    by: tuple[Field, ...]
+    window: int
+    low: int | None = 1
+    high: int | None = None
+    distinct: tuple[Field, ...] = ()
+
+
+Plan = Query | Sequence | Sample | Count
+
+# ---- building and walking
+# ----------------------------------------------------------------------------------------------
+
+TRUE = Always(True)
+FALSE = Always(False)
+
+
+def all_of(*items: Predicate) -> Predicate:
+    """`And`, flattened and with constants folded."""
+    flat: list[Predicate] = []
+    for item in items:
+        if isinstance(item, And):
+            flat.extend(item.items)
+        elif item == FALSE:
+            return FALSE
+        elif item != TRUE:
+            flat.append(item)
+    flat = list(dict.fromkeys(flat))
+    return TRUE if not flat else flat[0] if len(flat) == 1 else And(tuple(flat))
+
+
+def any_of(*items: Predicate) -> Predicate:
+    """`Or`, flattened and with constants folded."""
+    flat: list[Predicate] = []
+    for item in items:
+        if isinstance(item, Or):
+            flat.extend(item.items)
+        elif item == TRUE:
+            return TRUE
+        elif item != FALSE:
+            flat.append(item)
+    flat = list(dict.fromkeys(flat))
+    return FALSE if not flat else flat[0] if len(flat) == 1 else Or(tuple(flat))
+
+
+def negate(item: Predicate) -> Predicate:
+    """`Not`, with constants and double negations folded (sound since predicates are two-valued)."""
+    if isinstance(item, Always):
+        return Always(not item.value)
+    return item.item if isinstance(item, Not) else Not(item)
+
+
+def leaves(item: Predicate) -> Iterator[Predicate]:
+    """Every predicate below that holds no other, in order, repeats included."""
+    stack: list[Predicate] = [item]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, (And, Or)):
+            stack.extend(reversed(node.items))
+        elif isinstance(node, Not):
+            stack.append(node.item)
+        else:
+            yield node
+
+
+def fields(item: Predicate) -> Iterator[Field]:
+    """Every field that is read below, repeats included."""
+    for leaf in leaves(item):
+        if isinstance(leaf, Test):
+            yield leaf.field
+        elif isinstance(leaf, InList):
+            yield leaf.field
+            yield from (field for _, field in leaf.narrow)
+        elif isinstance(leaf, Compare):
+            yield from _read_by(leaf.left)
+            yield from _read_by(leaf.right)
+        elif isinstance(leaf, (Truth, IsNull)):
+            yield from _read_by(leaf.expression)
+
+
+def _read_by(expression: Expr) -> Iterator[Field]:
+    if isinstance(expression, Value):
+        yield expression.field
+    elif isinstance(expression, Call):
+        for argument in expression.arguments:
+            yield from _read_by(argument)

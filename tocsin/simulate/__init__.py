@@ -1,0 +1,1 @@
+"""Attack stories and background noise, shaped exactly as the real sensors write."""
