@@ -39,10 +39,10 @@ def shared() -> Path:
 def free_port() -> int:
     """A port of 127.0.0.1 that nothing listens on, for TCP and UDP.
 
-    Below 32768, where the kernel takes no ports for outgoing connections (`ip_local_port_range`): nobody else is given it
-    between here and the server's bind. Programs of ours are better started on port 0 and asked.
+    Below 32768, where the kernel takes no ports for outgoing connections (`ip_local_port_range`): nobody else is given
+    it between here and the server's bind. Programs of ours are better started on port 0 and asked.
     """
-    for port in random.sample(range(10_000, 32_768), 100):
+    for port in random.SystemRandom().sample(range(10_000, 32_768), 100):
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
             try:
                 tcp.bind(("127.0.0.1", port))

@@ -62,7 +62,7 @@ def plugins(package: str) -> dict[str, ModuleType]:
 
 
 def failures(package: str) -> dict[str, PluginError]:
-    """Why third parties' plug-ins of `package` are not in use, by name: for the log, `tocsin doctor`, the health page."""
+    """Why third parties' plug-ins of `package` are not in use, by name: for the log and `tocsin doctor`."""
     own = set(_own(package))
     found: dict[str, PluginError] = {}
     for name, entry in _foreign(package).items():
