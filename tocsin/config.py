@@ -456,7 +456,7 @@ class _Origin:
         where = self._where(keys)
         if found["type"] == "extra_forbidden":
             near = _nearest(name)
-            hint = f"did you mean {near!r}?" if near else "docs/reference/settings.md lists every key"
+            hint = f"did you mean {near!r}?" if near else f"there are: {', '.join(_siblings(keys))}"
             return ConfigError(f"there is no setting {quoted(name)}", where=where, hint=hint)
         what = found["msg"].removeprefix("Value error, ")
         if found["type"] == "value_error":
@@ -487,6 +487,12 @@ def _lines(text: str) -> Iterator[tuple[str, int]]:
         elif key := re.match(r"""\s*(["'\w.-]+)\s*=""", line):
             name = re.sub(r"[\"']", "", key[1])
             yield (f"{section}.{name}" if section else name), number
+
+
+def _siblings(keys: Sequence[str]) -> list[str]:
+    """The keys that may stand where the last of `keys` stands."""
+    section = Settings.model_fields[keys[0]].annotation if len(keys) > 1 else Settings
+    return list(section.model_fields) if isinstance(section, type) and issubclass(section, BaseModel) else []
 
 
 def _nearest(name: str) -> str:
