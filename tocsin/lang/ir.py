@@ -19,10 +19,12 @@ Nodes are frozen and hashable: equal subtrees are one node to the back ends.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
+from dataclasses import fields as dataclass_fields
 from enum import Enum
 from typing import Literal as Choice
 
+from tocsin.event.ids import stable_id
 from tocsin.event.schema import Kind
 
 Scalar = str | int | float | bool
@@ -285,9 +287,48 @@ class Count:
     low: int | None = 1
     high: int | None = None
     distinct: tuple[Field, ...] = ()
+    unless: Common | None = None
 
 
-Plan = Query | Sequence | Sample | Count
+@dataclass(frozen=True, slots=True)
+class Common:
+    """A cause that many share: so many distinct values of `distinct` beside the group's own, among events that meet
+    `where` and have equal values of `by`, within the window of the count, veto its alert."""
+
+    where: Predicate
+    by: tuple[Field, ...]
+    distinct: Field
+    at_least: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One leg of a correlation: alerts of any of these rules, joined by the values of `by` in their documents."""
+
+    name: str
+    rules: tuple[str, ...]
+    by: tuple[Field, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Correlation:
+    """Alerts of other rules within `window` µs of event time, equal in the first key; a leg whose first key is missing
+    joins every group that has its remaining keys.
+
+    Fires from `minimum` legs on (as `partial`), whole with all of them from at least `observers` observers; in the
+    order of the legs if `ordered`. `raised`: a later alert of these rules within so many µs gives that severity.
+    """
+
+    legs: tuple[Leg, ...]
+    window: int
+    ordered: bool = False
+    minimum: int = 0
+    observers: int = 0
+    partial: str = "low"
+    raised: tuple[tuple[Leg, int, str], ...] = ()
+
+
+Plan = Query | Sequence | Sample | Count | Correlation
 
 # ---- building and walking
 # ----------------------------------------------------------------------------------------------
