@@ -406,3 +406,19 @@ def _read_by(expression: Expr) -> Iterator[Field]:
     elif isinstance(expression, Call):
         for argument in expression.arguments:
             yield from _read_by(argument)
+
+
+def digest(node: object) -> str:
+    """A hash of a plan or predicate that is the same in every process (sets are sorted)."""
+    return stable_id(_spelled(node))
+
+
+def _spelled(node: object) -> str:
+    if isinstance(node, frozenset):
+        return "{" + ",".join(sorted(_spelled(item) for item in node)) + "}"
+    if isinstance(node, tuple):
+        return "(" + ",".join(_spelled(item) for item in node) + ")"
+    if is_dataclass(node) and not isinstance(node, type):
+        inner = ",".join(_spelled(getattr(node, name.name)) for name in dataclass_fields(node))
+        return f"{type(node).__name__}({inner})"
+    return repr(node)
