@@ -6,6 +6,7 @@ NPM ?= npm
 VENV := .venv
 BIN := $(VENV)/bin
 VENV_STAMP := $(VENV)/.stamp
+SUB := $(MAKE) --no-print-directory
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 # The page is a part of its own: until web/package.json is there, its targets have nothing to do.
@@ -81,18 +82,27 @@ demo: setup ## the worked example, alive; HEADLESS=1 checks it and ends, SEED=n 
 dev: venv $(if $(WEB),$(WEB_STAMP)) ## the server without sign-in on loopback, and the page reloading as it is edited
 	@trap 'kill 0' EXIT; $(if $(WEB),$(NPM) --prefix web run dev &) $(BIN)/tocsin serve --no-auth --data .data/dev
 
-# pytest comes last: its summary is the run's closing line.
-test: venv ui test-web test-browser ## every test but the slow ones
-	$(PYTEST) -m "not slow"
+# The page's tests first and whatever they say pytest after them: its summary is the run's closing line.
+define tests
+	@failed=; $(SUB) test-web || failed=" [test-web]"; \
+	$(SUB) test-browser || failed="$$failed [test-browser]"; \
+	$(PYTEST) $(1) || failed="$$failed [pytest]"; \
+	test -z "$$failed" || { echo "make: failed:$$failed" >&2; exit 1; }
+endef
 
-test-all: venv ui test-web test-browser ## every test, slow suites too
-	$(PYTEST)
+test: venv ## every test but the slow ones
+	$(call tests,-m "not slow")
 
-lint: venv lint-web ## style, types and layers, of Python and of the page
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+test-all: venv ## every test, slow suites too
+	$(call tests,)
+
+# All of it in one run, whatever fails.
+lint: venv ## style, types and layers, of Python and of the page
+	@failed=; for check in "$(BIN)/ruff check" "$(BIN)/ruff format --check" $(BIN)/mypy $(BIN)/lint-imports \
+		"$(SUB) lint-web"; do \
+		echo "\$$ $$check"; $$check || failed="$$failed [$$check]"; \
+	done; \
+	test -z "$$failed" || { echo "make: failed:$$failed" >&2; exit 1; }
 
 format: venv ## what lint can mend by itself
 	$(BIN)/ruff check --fix
