@@ -38,8 +38,8 @@ def settings() -> Iterator[str]:
     yield from (
         "# Settings",
         "",
-        f"In `{config.FILE_NAME}`, or in the environment (which is over the file), or as a flag (over both). A size may",
-        "be `700 MB` or `1 GiB`. In the environment a list of addresses has blanks between, networks have commas,",
+        f"In `{config.FILE_NAME}`, or in the environment (which is over the file), or as a flag (over both). A size",
+        "may be `700 MB` or `1 GiB`. In the environment a list of addresses has blanks between, networks have commas,",
         "folders have colons.",
         "",
     )
