@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,27 @@ def shared() -> Path:
     if CI:
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def program() -> Callable[[str], str]:
+    """Finds a real counterpart: `program("rsyslogd")` is its path.
+
+    The test is skipped where it is not installed; in CI it fails. `.ci/counterparts` installs them.
+    """
+    # Daemons are in folders that a user's PATH often lacks.
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+
+    def find(name: str) -> str:
+        found = shutil.which(name, path=path)
+        if found is not None:
+            return found
+        reason = f"{name} is not installed (.ci/counterparts installs it on Debian)"
+        if CI:
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+    return find
 
 
 @pytest.fixture
