@@ -42,6 +42,7 @@ $(VENV_STAMP): pyproject.toml requirements.lock
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# Without the page's source: an unpacked sdist, or a checkout of the server alone.
 ifeq ($(WEB),)
 ui:
 	@echo "make: no web/package.json here, so there is no page to build"
@@ -72,7 +73,7 @@ ifeq ($(CHROMIUM),)
 	@echo "make: no chromium on this machine, so the browser's tests are skipped"
 	@test "$$CI" != true || { echo "make: in CI nothing may be skipped" >&2; exit 1; }
 else
-	$(NPM) --prefix web run --silent e2e
+	CHROMIUM=$(CHROMIUM) $(NPM) --prefix web run --silent e2e
 endif
 endif
 
@@ -80,7 +81,7 @@ demo: setup ## the worked example, alive; HEADLESS=1 checks it and ends, SEED=n 
 	$(BIN)/tocsin demo $(if $(HEADLESS),--headless) $(if $(SEED),--seed $(SEED)) $(if $(DATA),--data $(DATA))
 
 dev: venv $(if $(WEB),$(WEB_STAMP)) ## the server without sign-in on loopback, and the page reloading as it is edited
-	@trap 'kill 0' EXIT; $(if $(WEB),$(NPM) --prefix web run dev &) $(BIN)/tocsin serve --no-auth --data .data/dev
+	@trap 'kill 0' EXIT; $(if $(WEB),TOCSIN_URL=http://127.0.0.1:8686 $(NPM) --prefix web run dev &) $(BIN)/tocsin serve --no-auth --data .data/dev
 
 # The page's tests first and whatever they say pytest after them: its summary is the run's closing line.
 define tests

@@ -131,7 +131,7 @@ def test_every_module_has_its_test() -> None:
         if (folder / f"test_{path.stem.lstrip('_')}.py").is_file():
             continue
         if not is_public(path) and any(
-            name == dotted(path) for test in folder.glob("test_*.py") for name, _ in imported(test)
+            name == dotted(path) for test in folder.rglob("test_*.py") for name, _ in imported(test)
         ):
             continue
         wanted = (folder / f"test_{path.stem.lstrip('_')}.py").relative_to(ROOT)
