@@ -7,6 +7,7 @@ table: `Names(aliases)`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -62,6 +63,14 @@ class Names:
         """A known name that is spelt much like it."""
         close = get_close_matches(name, [*self._hot, *ecs.catalogue(), *self._aliases, *_EVERYWHERE], n=1, cutoff=0.75)
         return close[0] if close else None
+
+    def like(self, pattern: re.Pattern[str]) -> list[str]:
+        """The known names that `pattern` matches whole, sorted. The pattern must be linear (literals and `.*`)."""
+        return sorted(name for name in self.all() if pattern.fullmatch(name))
+
+    def all(self) -> set[str]:
+        """Every known name: hot columns, the catalogue, aliases."""
+        return {*self._hot, *ecs.catalogue(), *self._aliases, *_EVERYWHERE}
 
     def _resolve(self, name: str) -> Field:
         plain = name
