@@ -7,11 +7,13 @@ single-event rules become firings at once, the others through one state machine 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
+from tocsin.lang.fields import Names
 from tocsin.lang.ir import Field, Plan, Predicate
-from tocsin.ports import Firing, Hit, Withdrawal
+from tocsin.ports import Firing, Hit, Lists, Span, Withdrawal
 
 Severity = Literal["low", "medium", "high", "critical"]
 Status = Literal["ok", "blind", "unsupported", "invalid"]
@@ -76,22 +78,68 @@ class Rule:
     severity_when: tuple[tuple[Severity, Predicate], ...] = ()  # overrides; the first that holds
     join: tuple[Field, ...] = ()  # fields whose values join its alerts into incidents, beside the usual keys
     legs: tuple[str, ...] = ()  # the rules that a correlation takes
+    silencers: tuple[tuple[str, Predicate], ...] = ()  # (list or exception, what it silences): counted, can be opened
     required_fields: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()  # the lists that it reads
     warnings: tuple[str, ...] = field(default=())
 
 
+class Lowering(NamedTuple):
+    """What a rule type is given to lower a rule: names, the lists, and the file for errors."""
+
+    names: Names
+    lists: Lists
+    where: str
+
+
+class HitReader(Protocol):
+    """Stored hits, for keys that are not in memory."""
+
+    def hits(self, rule: str, generation: str, keys: Sequence[tuple[str | None, ...]], span: Span) -> list[Hit]:
+        """The hits of these keys within the span."""
+        ...
+
+
+class RuleType(Protocol):
+    """What a plug-in of this folder holds as `TYPE`."""
+
+    takes: frozenset[str]  # Elastic's `rule.type`s
+    plans: tuple[type, ...]  # the plans that it runs
+
+    def lower(self, rule: Mapping[str, Any], extension: Mapping[str, Any], given: Lowering) -> Plan | None:
+        """The plan of an Elastic-shaped rule (`extension` is its table `tocsin`), or None: try the next type."""
+        ...
+
+    def steps(self, plan: Any) -> tuple[StepSpec, ...]:
+        """What workers must match for it, and which values make a hit's key."""
+        ...
+
+    def machine(self, rule: Rule, reader: HitReader) -> Machine | None:
+        """Its state machine; None where every hit is an alert of its own."""
+        ...
+
+
+class StepSpec(NamedTuple):
+    """One step: which events, the fields of the key, the fields whose values are counted, whether a null key counts."""
+
+    where: Predicate
+    key: tuple[Field, ...] = ()
+    values: tuple[Field, ...] = ()
+    nullable: tuple[bool, ...] = ()
+
+
 class Machine(Protocol):
-    """The one state machine of a stateful rule and one shard of its keys; the stream and a backtest feed the same."""
+    """The one state machine of a stateful rule; the stream and a backtest feed the same.
 
-    def feed(self, hits: list[Hit], watermark: int) -> list[Firing | Withdrawal]:
+    It is a pure function of the rule's hits: what it holds in memory is a cache, reloaded from the hits through
+    `HitReader`.
+    """
+
+    def feed(self, hits: Sequence[Hit], watermark: int) -> list[Firing | Withdrawal]:
         """Hits in any order of arrival (each id and step counts once), then the watermark (µs) up to which absence is
-        certain."""
+        certain. Gives what is new, changed (the same `born` again) or overturned."""
         ...
 
-    def dump(self) -> bytes:
-        """Everything needed to go on after a restart, given hits after this checkpoint."""
-        ...
-
-    def load(self, state: bytes) -> None:
-        """The inverse of `dump`."""
+    def size(self) -> int:
+        """Hits held in memory."""
         ...

@@ -1,0 +1,95 @@
+"""Ancestors of a process, for rules that look past the parent: `tocsin.ancestor.{1,2,3}.*` (1 is the parent).
+
+They are not stored with events: a cache by (host, entity id) fills from the process starts of the stream and gives
+the columns to the matcher. It is bounded (`limit` processes, the oldest go first) and rebuildable from the table
+`processes`.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tocsin.event.schema import HOT, Column, Kind
+
+LEVELS: Final = (1, 2, 3)
+PARTS: Final = ("name", "executable", "command_line", "canonical")
+COLUMNS: Final[dict[str, Column]] = {
+    f"tocsin.ancestor.{level}.{part}": Column(
+        f"tocsin.ancestor.{level}.{part}", Kind.KEYWORD, False, pa.string(), "Nullable(String)"
+    )
+    for level in LEVELS
+    for part in PARTS
+}
+# What rules' names are resolved with: hot columns and the ancestors.
+RULE_HOT: Final[Mapping[str, Column]] = {**HOT, **COLUMNS}
+
+
+class Process(NamedTuple):
+    """What is remembered of one process."""
+
+    parent: str | None
+    name: str | None
+    executable: str | None
+    command_line: str | None
+    canonical: str | None
+
+
+class Ancestors:
+    """The cache. `add` takes rows of `PROCESS_SCHEMA`; `widen` gives a batch its ancestor columns."""
+
+    def __init__(self, limit: int = 100_000) -> None:
+        self.limit = limit
+        self._known: OrderedDict[tuple[str, str], Process] = OrderedDict()
+
+    def add(self, processes: pa.RecordBatch) -> None:
+        """Remember processes."""
+        names = ("host", "entity_id", "parent", "name", "executable", "command_line", "canonical")
+        columns = [processes.column(name).to_pylist() for name in names]
+        for host, entity, *rest in zip(*columns, strict=True):
+            if host is not None and entity is not None:
+                self._known[host, entity] = Process(*rest)
+        while len(self._known) > self.limit:
+            self._known.popitem(last=False)
+
+    def widen(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The batch with the columns `COLUMNS`; null where an ancestor isn't known."""
+        n = batch.num_rows
+        columns: dict[str, list[str | None]] = {}
+        parents = batch.column("process.parent.entity_id")
+        rows = pc.indices_nonzero(parents.is_valid()).to_pylist() if parents.null_count < n else []
+        if rows:
+            index = pa.array(rows)
+            hosts = batch.column("host.name").take(index).to_pylist()
+            for row, host, entity in zip(rows, hosts, parents.take(index).to_pylist(), strict=True):
+                self._climb(columns, n, row, host, entity)
+            own = {
+                "name": "process.parent.name",
+                "executable": "process.parent.executable",
+                "command_line": "process.parent.command_line",
+                "canonical": "tocsin.canonical.parent_command_line",
+            }
+            # the event's own word on its parent is there even if its start was not seen
+            for part, source in own.items():
+                values = columns.setdefault(f"tocsin.ancestor.1.{part}", [None] * n)
+                for row, value in zip(rows, batch.column(source).take(index).to_pylist(), strict=True):
+                    if value is not None:
+                        values[row] = value
+        arrays = [
+            pa.array(columns[name], pa.string()) if name in columns else pa.nulls(n, pa.string()) for name in COLUMNS
+        ]
+        schema = pa.schema([*batch.schema, *(pa.field(name, pa.string()) for name in COLUMNS)])
+        return pa.RecordBatch.from_arrays([*batch.columns, *arrays], schema=schema)
+
+    def _climb(self, columns: dict[str, list[Any]], n: int, row: int, host: str | None, entity: str | None) -> None:
+        for level in LEVELS:
+            if host is None or entity is None or (process := self._known.get((host, entity))) is None:
+                return
+            for part in PARTS:
+                if (value := getattr(process, part)) is not None:
+                    columns.setdefault(f"tocsin.ancestor.{level}.{part}", [None] * n)[row] = value
+            entity = process.parent
