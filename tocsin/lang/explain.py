@@ -164,10 +164,8 @@ def satisfies(field: Field, op: Op, value: Scalar) -> bool:
 
 
 def _text(kind: Kind, value: Scalar) -> str | None:
-    """`value` as a text; a typed column's own values are none."""
-    if isinstance(value, str):
-        return value
-    if kind in (Kind.LONG, Kind.DOUBLE, Kind.BOOLEAN):
+    """`value` as a text; a typed column's floats and times are none."""
+    if (kind is Kind.DATE and _micros(value) is not None) or (kind is Kind.DOUBLE and not isinstance(value, str)):
         return None
     return functions.as_text(value)
 
