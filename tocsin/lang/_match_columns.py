@@ -1,0 +1,204 @@
+"""An event batch as the matcher reads it: for each place (a hot column, a key of the map) its unique values and rows.
+
+A value is bytes: the UTF-8 of a text; an integer, a boolean or an address as it is spelt. Floats and times of typed
+columns, which no test for texts may see, begin with a byte that no UTF-8 text has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tocsin.event import ip
+from tocsin.event.schema import FIELDS
+
+Rows = npt.NDArray[np.int64]
+FLOAT: Final = b"\xffd"
+TIME: Final = b"\xfft"
+
+
+class Place(NamedTuple):
+    """Where values stand: a hot column, or a key of `tocsin.fields`."""
+
+    name: str
+    hot: bool
+
+
+class Encoded(NamedTuple):
+    """`values[codes[i]]` is a value of row `rows[i]`; rows ascend, values may repeat, nothing is null."""
+
+    values: list[bytes]
+    codes: npt.NDArray[np.int32]
+    rows: Rows
+
+
+class Columns:
+    """The places of one batch, each read when first asked for. `keys` are the map's keys that anybody will ask for."""
+
+    def __init__(self, batch: pa.RecordBatch, keys: Iterable[str]) -> None:
+        self.batch = batch
+        self.n: int = batch.num_rows
+        self._at = {name: number for number, name in enumerate(batch.schema.names)}
+        self._read: dict[Place, Encoded | None] = {}
+        self._present: dict[Place, Rows] = {}
+        self._map = _Map(batch.column(self._at[FIELDS]), keys) if FIELDS in self._at else None
+
+    def filled(self, places: Iterable[Place]) -> Iterator[Place]:
+        """Those of `places` where some row has a value, as far as it is cheap to know."""
+        entries = self._map.entries if self._map else {}
+        for place in places:
+            if place.hot:
+                number = self._at.get(place.name)
+                if number is not None and _filled(self.batch.column(number)):
+                    yield place
+            elif place.name in entries:
+                yield place
+
+    def read(self, place: Place) -> Encoded | None:
+        """The values of a place, or None where no row has any."""
+        if place not in self._read:
+            self._read[place] = self._encode(place)
+        return self._read[place]
+
+    def present(self, place: Place) -> Rows:
+        """The rows that have a value there, ascending."""
+        rows = self._present.get(place)
+        if rows is None:
+            rows = self._present[place] = self._rows(place)
+        return rows
+
+    def _encode(self, place: Place) -> Encoded | None:
+        if not place.hot:
+            return self._map.read(place.name) if self._map else None
+        number = self._at.get(place.name)
+        if number is None:
+            return None
+        array = self.batch.column(number)
+        if not _filled(array):
+            return None
+        if pa.types.is_list(array.type):
+            rows = np.repeat(np.arange(self.n), _lengths(array))
+            return _encoded(array.flatten(), rows)
+        return _encoded(array, None)
+
+    def _rows(self, place: Place) -> Rows:
+        if place.hot:
+            number = self._at.get(place.name)
+            if number is None:
+                return np.empty(0, np.int64)
+            array = self.batch.column(number)
+            if not pa.types.is_nested(array.type) and not pa.types.is_dictionary(array.type):
+                if array.null_count == 0:
+                    return np.arange(self.n)
+                return np.flatnonzero(np.asarray(array.is_valid()))
+        read = self.read(place)
+        return np.unique(read.rows) if read else np.empty(0, np.int64)
+
+
+class _Map:
+    """`tocsin.fields` turned by its keys, once a batch."""
+
+    def __init__(self, column: Any, keys: Iterable[str]) -> None:
+        self.entries: dict[str, npt.NDArray[np.int64]] = {}
+        self._read: dict[str, Encoded | None] = {}
+        wanted = list(keys)
+        offsets = np.asarray(column.offsets).astype(np.int64)
+        if not wanted or len(offsets) < 2 or offsets[0] == offsets[-1]:
+            return
+        self._offsets = offsets
+        self._items = column.items
+        first, last = int(offsets[0]), int(offsets[-1])
+        names = column.keys.slice(first, last - first)
+        found = pc.index_in(names, value_set=pa.array(wanted, names.type))
+        codes = np.asarray(found.fill_null(-1))
+        at = np.flatnonzero(codes >= 0)
+        if column.null_count:  # what a null row's offsets span is nobody's
+            rows = np.searchsorted(offsets, at + first, "right") - 1
+            at = at[np.asarray(column.is_valid())[rows]]
+        if not len(at):
+            return
+        few = codes[at].astype(np.uint16 if len(wanted) < 65536 else np.int64)
+        order = np.argsort(few, kind="stable")
+        at, few = at[order] + first, few[order]
+        edges = np.flatnonzero(np.diff(few)) + 1
+        for part, code in zip(np.split(at, edges), few[np.concatenate(([0], edges))], strict=True):
+            self.entries[wanted[int(code)]] = part
+
+    def read(self, key: str) -> Encoded | None:
+        if key not in self._read:
+            self._read[key] = self._encode(key)
+        return self._read[key]
+
+    def _encode(self, key: str) -> Encoded | None:
+        at = self.entries.get(key)
+        if at is None:
+            return None
+        rows = np.searchsorted(self._offsets, at, "right") - 1
+        offsets = np.asarray(self._items.offsets)
+        start, count = offsets[at].astype(np.int64), (offsets[at + 1] - offsets[at]).astype(np.int64)
+        if self._items.null_count:
+            count[~np.asarray(self._items.is_valid())[at]] = 0
+        if (count == 1).all():
+            return _encoded(self._items.values.take(pa.array(start)), rows)
+        total = int(count.sum())
+        if not total:
+            return None
+        within = np.arange(total) - np.repeat(np.cumsum(count) - count, count)
+        return _encoded(self._items.values.take(pa.array(np.repeat(start, count) + within)), np.repeat(rows, count))
+
+
+def _filled(array: Any) -> bool:
+    if pa.types.is_list(array.type):
+        offsets = array.offsets
+        return len(offsets) > 1 and bool(offsets[0].as_py() != offsets[-1].as_py())
+    return bool(array.null_count < len(array))
+
+
+def _lengths(array: Any) -> npt.NDArray[np.int64]:
+    return np.asarray(array.value_lengths().fill_null(0)).astype(np.int64)
+
+
+def _encoded(array: Any, rows: Rows | None) -> Encoded | None:
+    """An array of scalars; `rows` gives the row of each, None: its own number."""
+    if not pa.types.is_dictionary(array.type):
+        array = array.dictionary_encode()
+    indices, dictionary = array.indices, array.dictionary
+    if indices.null_count:
+        valid = np.flatnonzero(np.asarray(indices.is_valid()))
+        codes = np.asarray(indices.fill_null(0)).astype(np.int32, copy=False)[valid]
+        rows = valid if rows is None else rows[valid]
+    else:
+        codes = np.asarray(indices).astype(np.int32, copy=False)
+        rows = np.arange(len(codes)) if rows is None else rows
+    if dictionary.null_count:
+        kept = np.asarray(dictionary.is_valid())[codes]
+        codes, rows = codes[kept], rows[kept]
+    if not len(codes):
+        return None
+    if len(dictionary) > 2 * len(codes) + 16 or dictionary.null_count:  # a slice keeps the whole dictionary
+        used, codes = np.unique(codes, return_inverse=True)
+        codes = codes.astype(np.int32)
+        dictionary = dictionary.take(pa.array(used))
+    return Encoded(_spelt(dictionary), codes, rows)
+
+
+def _spelt(values: Any) -> list[bytes]:
+    kind = values.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return list(values.cast(pa.large_binary() if pa.types.is_large_string(kind) else pa.binary()).to_pylist())
+    if pa.types.is_integer(kind):
+        return [b"%d" % value for value in values.to_pylist()]
+    if pa.types.is_boolean(kind):
+        return [b"true" if value else b"false" for value in values.to_pylist()]
+    if pa.types.is_fixed_size_binary(kind):
+        return [ip.text(value).encode() for value in values.to_pylist()]
+    if pa.types.is_timestamp(kind):
+        return [b"%s%d" % (TIME, value) for value in values.cast(pa.int64()).to_pylist()]
+    if pa.types.is_floating(kind):
+        return [FLOAT + repr(value).encode() for value in values.to_pylist()]
+    raise TypeError(f"the matcher can't read values of type {kind}")

@@ -1,0 +1,499 @@
+"""Which events of a batch meet which of thousands of predicates: the back end of the stream, `scan` and rule tests.
+
+Work goes by column. Every test of every predicate stands with the places that its field reads; places that share a
+field share one `Scanner`, which looks at each unique value once and remembers what it satisfies. The tests that some
+row satisfied become bit sets over the batch's rows; a predicate is looked at only where a test that it can't do
+without was met, and is then plain boolean algebra. `ir` says what each node means.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from tocsin.lang import sql
+from tocsin.lang._match_columns import Columns, Place
+from tocsin.lang._match_rows import Reader
+from tocsin.lang._match_scan import Memory, Scanner
+from tocsin.lang.ir import (
+    Always,
+    And,
+    Compare,
+    Equals,
+    Exists,
+    Field,
+    InList,
+    IsNull,
+    Like,
+    Not,
+    Or,
+    Predicate,
+    Regex,
+    Scope,
+    Test,
+    Truth,
+    Words,
+    fields,
+    leaves,
+)
+
+Key = TypeVar("Key", bound=Hashable)
+Found = npt.NDArray[np.int32]
+Bits = int  # row r is bit r
+# Tests on these are met by most events: what a predicate can't do without is better sought elsewhere.
+_COMMON: Final = frozenset(
+    {
+        "event.dataset", "event.module", "event.kind", "event.category", "event.type", "event.code", "event.action",
+        "event.outcome", "event.provider", "host.os.type", "winlog.channel", "winlog.provider_name", "winlog.event_id",
+    }
+)  # fmt: skip
+
+
+class Lists(Protocol):
+    """What `InList` asks; `ports.Lists` is one."""
+
+    def rows(self, name: str) -> Sequence[Mapping[str, str]]:
+        """The rows of a list, by column name."""
+
+    def version(self) -> str:
+        """Changes when any list does."""
+
+
+class Matcher(Generic[Key]):
+    """Matches batches against predicates, each under its key. Not safe for several threads at once.
+
+    `cache` is a folder where compiled patterns are kept, by a hash of what they were made from: a second start then
+    takes a fraction of a second. `cache_bytes` bounds what is remembered of values seen. `lists` gives the rows that
+    `InList` asks for; its version is looked at once a batch. Without it every list is empty.
+    """
+
+    def __init__(
+        self,
+        predicates: Mapping[Key, Predicate],
+        *,
+        cache: Path | None = None,
+        cache_bytes: int = 64 << 20,
+        lists: Lists | None = None,
+    ) -> None:
+        self._memory = Memory(cache_bytes // 2)  # two generations of remembered values
+        self._plan = _Plan(self._memory, cache)
+        self._rules: list[tuple[Key, _Node]] = []
+        self._always: list[int] = []
+        wakes: dict[int, list[int]] = defaultdict(list)
+        for key, predicate in predicates.items():
+            needed = self._plan.needed(predicate)
+            if needed is not None and not needed[1]:
+                continue  # it never holds
+            number = len(self._rules)
+            self._rules.append((key, self._plan.node(predicate)))
+            if needed is None:
+                self._always.append(number)
+            else:
+                for test in needed[1]:
+                    wakes[test].append(number)
+        self._wakes = {test: tuple(rules) for test, rules in wakes.items()}
+        self._plan.compile()
+        self._listed = _Listed(self._plan.in_lists, lists) if self._plan.in_lists else None
+
+    def match(self, batch: pa.RecordBatch) -> dict[Key, Found]:
+        """For each predicate that some event meets, the numbers of their rows, ascending."""
+        n = batch.num_rows
+        if not n or not self._rules:
+            return {}
+        if self._memory.used >= self._memory.limit:
+            self._turn()
+        run = _Run(batch, self._plan, self._listed)
+        met = run.scan()
+        woken: set[int] = set(self._always)
+        for test in met:
+            woken.update(self._wakes.get(test, ()))
+        found: dict[Key, Found] = {}
+        for number in sorted(woken):
+            key, node = self._rules[number]
+            bits = node(run, run.full)
+            if bits:
+                found[key] = rows_of(bits, n)
+        return found
+
+    @property
+    def scanned(self) -> int:
+        """How many values were looked at because nothing was remembered of them."""
+        return sum(scanner.scanned for scanner in self._plan.scanners)
+
+    def _turn(self) -> None:
+        for scanner in self._plan.scanners:
+            scanner.turn()
+        self._memory.used = 0
+
+
+# ---- bit sets
+
+
+def bits_of(rows: npt.NDArray[Any], n: int) -> Bits:
+    """Row numbers as a bit set."""
+    if len(rows) < 12:
+        bits = 0
+        for row in rows.tolist():
+            bits |= 1 << row
+        return bits
+    flags = np.zeros(n, np.bool_)
+    flags[rows] = True
+    return int.from_bytes(np.packbits(flags, bitorder="little").tobytes(), "little")
+
+
+def rows_of(bits: Bits, n: int) -> Found:
+    """A bit set as ascending row numbers."""
+    packed = np.frombuffer(bits.to_bytes((n + 7) // 8, "little"), np.uint8)
+    return np.flatnonzero(np.unpackbits(packed, bitorder="little")).astype(np.int32)
+
+
+# ---- what all predicates together ask
+
+Needed = tuple[float, frozenset[int]]
+
+
+class _Plan:
+    """The tests of all predicates, numbered, with the places that each reads and the scanner that decides it."""
+
+    def __init__(self, memory: Memory, cache: Path | None) -> None:
+        self.tests: dict[Test, int] = {}
+        self.scanners: list[Scanner] = []
+        # For each place: its scanner, and for each number of a test in the scanner the tests here with their scopes.
+        self.places: dict[Place, tuple[Scanner, dict[int, tuple[tuple[int, Scope | None], ...]]]] = {}
+        self.keys: set[str] = set()
+        self.in_lists: list[InList] = []
+        self._memory = memory
+        self._cache = cache
+        self._nodes: dict[Predicate, _Node] = {}
+        self._numbers = itertools.count()
+
+    def node(self, predicate: Predicate) -> _Node:
+        """What evaluates a predicate; equal ones share one."""
+        node = self._nodes.get(predicate)
+        if node is None:
+            node = self._nodes[predicate] = self._made(predicate)
+        return node
+
+    def test(self, test: Test) -> int:
+        number = self.tests.get(test)
+        if number is None:
+            number = self.tests[test] = len(self.tests)
+        return number
+
+    def _made(self, predicate: Predicate) -> _Node:
+        match predicate:
+            case Always(value):
+                return _everything if value else _nothing
+            case Test(field, Exists()):
+                self._want(field)
+                return functools.partial(_exists, field)
+            case Test():
+                return functools.partial(_met, self.test(predicate))
+            case Not(item):
+                return functools.partial(_not, self.node(item))
+            case And(items):
+                return functools.partial(_and, tuple(self.node(item) for item in sorted(items, key=_dearness)))
+            case Or(items):
+                ordered = sorted(items, key=_dearness)
+                node = functools.partial(_or, tuple(self.node(item) for item in ordered))
+                plain = all(isinstance(leaf, Test) for leaf in leaves(predicate))
+                return functools.partial(_once, node, next(self._numbers)) if plain else node
+            case InList():
+                self.in_lists.append(predicate)
+                return functools.partial(_in_list, predicate)
+            case Compare() | Truth() | IsNull():
+                for field in fields(predicate):
+                    self._want(field)
+                return functools.partial(_row_by_row, predicate)
+
+    def needed(self, predicate: Predicate) -> Needed | None:
+        """Tests of which one must be met for the predicate to hold, with how often that is likely; None: it may hold
+        without any. No tests: it never holds."""
+        match predicate:
+            case Always(value):
+                return None if value else (0.0, frozenset())
+            case Test(_, Exists()):
+                return None
+            case Test():
+                return _likelihood(predicate), frozenset([self.test(predicate)])
+            case And(items):
+                choices = [choice for choice in map(self.needed, items) if choice is not None]
+                return min(choices, key=lambda choice: choice[0], default=None)
+            case Or(items):
+                every = [self.needed(item) for item in items]
+                weight, tests = 0.0, frozenset[int]()
+                for each in every:
+                    if each is None:
+                        return None
+                    weight, tests = weight + each[0], tests | each[1]
+                return weight, tests
+        return None
+
+    def compile(self) -> None:
+        """Put each test with its places and scanner."""
+        parent: dict[Place, Place] = {}
+
+        def root(place: Place) -> Place:
+            while parent.setdefault(place, place) != place:
+                parent[place] = place = parent[parent[place]]
+            return place
+
+        for test in self.tests:
+            self._want(test.field)
+            first, *rest = (Place(source.name, source.hot) for source in test.field.sources)
+            for place in rest:
+                parent[root(place)] = root(first)
+        scanners: dict[Place, Scanner] = {}
+        readers: dict[Place, dict[int, dict[tuple[int, Scope | None], None]]] = {}
+        for test, number in self.tests.items():
+            for source in test.field.sources:
+                place = Place(source.name, source.hot)
+                scanner = scanners.get(root(place))
+                if scanner is None:
+                    scanner = scanners[root(place)] = Scanner(self._memory, self._cache)
+                atom = scanner.add(test.op, test.field.kind)
+                readers.setdefault(place, {}).setdefault(atom, {})[number, source.scope] = None
+        self.scanners = list(scanners.values())
+        for scanner in self.scanners:
+            scanner.compile()
+        self.places = {
+            place: (scanners[root(place)], {atom: tuple(tests) for atom, tests in atoms.items()})
+            for place, atoms in readers.items()
+        }
+
+    def _want(self, field: Field) -> None:
+        self.keys.update(source.name for source in field.sources if not source.hot)
+
+
+def _likelihood(test: Test) -> float:
+    """How likely some event of a batch meets a test: a guess, which only decides where a predicate is looked at."""
+    if test.field.name in _COMMON:
+        return 1000.0
+    match test.op:
+        case Equals(values):
+            return float(len(values))
+        case Like(parts):
+            return 1 + 20 / max((len(part) for part in parts if isinstance(part, str)), default=0.02)
+        case Words(words):
+            return 1 + 20 / sum(len(word) for word in words)
+        case Regex(pattern):
+            return 5 + 20 / max(len(pattern), 1)
+    return 50.0
+
+
+def _dearness(predicate: Predicate) -> int:
+    """The order in which the items of a conjunction are looked at: what costs least first."""
+    if isinstance(predicate, (Test, Always)):
+        return 0 if not isinstance(predicate, Test) or not isinstance(predicate.op, Exists) else 3
+    held = list(leaves(predicate))
+    if any(isinstance(leaf, (Compare, Truth, IsNull)) for leaf in held):
+        return 5
+    if any(isinstance(leaf, InList) for leaf in held):
+        return 4
+    return 1 if isinstance(predicate, Or) else 2
+
+
+# ---- one batch
+
+
+class _Run:
+    """One batch while it is matched: the bit set of each test that was met, and what is worked out only when asked."""
+
+    def __init__(self, batch: pa.RecordBatch, plan: _Plan, listed: _Listed | None) -> None:
+        self.n: int = batch.num_rows
+        self.full: Bits = (1 << self.n) - 1
+        self.batch = batch
+        self.met: dict[int, Bits] = {}
+        self.once: dict[int, Bits] = {}
+        self.columns = Columns(batch, plan.keys)
+        self._plan = plan
+        self._listed = listed
+        self._in_list: dict[InList, Bits] | None = None
+        self._scopes: dict[Scope, Bits] = {}
+        self._exists: dict[Field, Bits] = {}
+        self._rowwise: dict[Predicate, tuple[Bits, Bits]] = {}
+        self._reader: Reader | None = None
+
+    def scan(self) -> Iterable[int]:
+        """Find the rows of every test that is met; gives the numbers of those tests."""
+        met = self.met
+        plan = self._plan
+        for place in self.columns.filled(plan.places):
+            scanner, readers = plan.places[place]
+            for atom, bits in self._atoms(place, scanner).items():
+                for test, scope in readers.get(atom, ()):
+                    within = bits if scope is None else bits & self.scope(scope)
+                    if within:
+                        met[test] = met.get(test, 0) | within
+        return met
+
+    def _atoms(self, place: Place, scanner: Scanner) -> dict[int, Bits]:
+        read = self.columns.read(place)
+        if read is None:
+            return {}
+        signed = scanner.signatures(read.values)
+        if not signed.any():
+            return {}
+        present, local = np.unique(signed, return_inverse=True)
+        small = len(present) < 65536
+        rows_signed = local.astype(np.uint16 if small else np.int64)[read.codes]
+        found: dict[int, Bits] = {}
+        known = scanner.signatures_known
+        for which, rows in _grouped(rows_signed, read.rows, skip=0 if present[0] == 0 else -1):
+            bits = bits_of(rows, self.n)
+            for atom in known[present[which]]:
+                found[atom] = found.get(atom, 0) | bits
+        return found
+
+    def scope(self, scope: Scope) -> Bits:
+        """The rows where a scope holds."""
+        bits = self._scopes.get(scope)
+        if bits is None:
+            bits = self._one_of("event.dataset", scope.datasets)
+            if scope.codes:
+                bits &= self._one_of("event.code", scope.codes)
+            self._scopes[scope] = bits
+        return bits
+
+    def _one_of(self, column: str, texts: frozenset[str]) -> Bits:
+        read = self.columns.read(Place(column, True))
+        if read is None:
+            return 0
+        wanted = {text.encode() for text in texts}
+        flags = np.fromiter((value in wanted for value in read.values), np.bool_, len(read.values))
+        return bits_of(read.rows[flags[read.codes]], self.n)
+
+    def exists(self, field: Field) -> Bits:
+        """The rows where a field has a value."""
+        bits = self._exists.get(field)
+        if bits is None:
+            bits = 0
+            for source in field.sources:
+                here = bits_of(self.columns.present(Place(source.name, source.hot)), self.n)
+                bits |= here if source.scope is None else here & self.scope(source.scope)
+            self._exists[field] = bits
+        return bits
+
+    def in_list(self, node: InList) -> Bits:
+        """The rows where a value is listed."""
+        if self._in_list is None:
+            self._in_list = self._listed.match(self.batch) if self._listed else {}
+        return self._in_list.get(node, 0)
+
+    def row_by_row(self, predicate: Compare | Truth | IsNull, mask: Bits) -> Bits:
+        """The rows of `mask` where an expression holds."""
+        known, held = self._rowwise.get(predicate, (0, 0))
+        asked = mask & ~known
+        if asked:
+            if self._reader is None:
+                self._reader = Reader(self.batch)
+            rows = self._reader.holds(predicate, rows_of(asked, self.n).tolist())
+            held |= bits_of(np.array(rows, np.int64), self.n)
+            self._rowwise[predicate] = (known | asked, held)
+        return held & mask
+
+
+def _grouped(
+    groups: npt.NDArray[Any], rows: npt.NDArray[np.int64], skip: int
+) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+    """The rows of each group."""
+    if skip >= 0:
+        kept = np.flatnonzero(groups != skip)
+        groups, rows = groups[kept], rows[kept]
+    order = np.argsort(groups, kind="stable")
+    groups, rows = groups[order], rows[order]
+    edges = np.flatnonzero(groups[1:] != groups[:-1]) + 1
+    starts = [0, *edges.tolist()]
+    ends = [*edges.tolist(), len(groups)]
+    for start, end in zip(starts, ends, strict=True):
+        yield int(groups[start]), rows[start:end]
+
+
+class _Listed:
+    """The `InList` nodes as a matcher of their own, made anew when the lists change."""
+
+    def __init__(self, nodes: Sequence[InList], lists: Lists | None) -> None:
+        self._nodes = nodes
+        self._lists = lists
+        self._version: str | None = None
+        self._matcher: Matcher[InList] | None = None
+
+    def match(self, batch: pa.RecordBatch) -> dict[InList, Bits]:
+        """The rows of each node, as bits."""
+        if self._lists is None:
+            return {}
+        version = self._lists.version()
+        if self._matcher is None or version != self._version:
+            spelt = {node: sql.listed(node, self._lists.rows(node.list)) for node in self._nodes}
+            self._matcher = Matcher(spelt, cache_bytes=1 << 20)
+            self._version = version
+        return {node: bits_of(rows, batch.num_rows) for node, rows in self._matcher.match(batch).items()}
+
+
+# ---- the nodes: each gives those rows of `mask` where it holds
+
+_Node = Callable[[_Run, Bits], Bits]
+
+
+def _everything(run: _Run, mask: Bits) -> Bits:
+    return mask
+
+
+def _nothing(run: _Run, mask: Bits) -> Bits:
+    return 0
+
+
+def _met(test: int, run: _Run, mask: Bits) -> Bits:
+    return mask & run.met.get(test, 0)
+
+
+def _exists(field: Field, run: _Run, mask: Bits) -> Bits:
+    return mask & run.exists(field)
+
+
+def _not(item: _Node, run: _Run, mask: Bits) -> Bits:
+    return mask ^ item(run, mask)
+
+
+def _and(items: tuple[_Node, ...], run: _Run, mask: Bits) -> Bits:
+    for item in items:
+        mask = item(run, mask)
+        if not mask:
+            return 0
+    return mask
+
+
+def _or(items: tuple[_Node, ...], run: _Run, mask: Bits) -> Bits:
+    found = 0
+    rest = mask
+    for item in items:
+        here = item(run, rest)
+        if here:
+            found |= here
+            rest ^= here
+            if not rest:
+                break
+    return found
+
+
+def _once(node: _Node, number: int, run: _Run, mask: Bits) -> Bits:
+    bits = run.once.get(number)
+    if bits is None:
+        bits = run.once[number] = node(run, run.full)
+    return bits & mask
+
+
+def _in_list(node: InList, run: _Run, mask: Bits) -> Bits:
+    return mask & run.in_list(node)
+
+
+def _row_by_row(predicate: Compare | Truth | IsNull, run: _Run, mask: Bits) -> Bits:
+    return run.row_by_row(predicate, mask)
