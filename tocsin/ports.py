@@ -31,6 +31,12 @@ class JournalWriter(Protocol):
     def answered(self, appended: Appended) -> None:
         """The sender has been sent its answer: an identical later request is a new one."""
 
+    def abandoned(self, appended: Appended) -> None:
+        """The answer can't be sent, the connection is gone: an identical later request is this one again.
+
+        Whoever passes `request` to `append` calls one of the two; a process that ends first has abandoned.
+        """
+
 
 class Appended(NamedTuple):
     """Where chunks stand: lane, position of the first frame, and whether it was there already from an unanswered
