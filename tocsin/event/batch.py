@@ -55,7 +55,7 @@ class BatchBuilder:
         array, wrong = convert(column, values.to_pylist() if isinstance(values, pa.Array) else values)
         self._hot[name] = array
         if wrong:
-            self._overflow[name] = list(wrong)
+            self._overflow[name] = sorted({*self._overflow.get(name, ()), *wrong})
             kept: list[Any] = [None] * self.n
             for row, value in wrong.items():
                 kept[row] = value
@@ -64,6 +64,14 @@ class BatchBuilder:
     def source(self, name: str, values: Values) -> None:
         """Set a column under the name that the source itself gave it: a reserved name (`tocsin.*`) can't be claimed."""
         self.put("unmapped." + name if name in RESERVED or name.startswith("tocsin.") else name, values)
+
+    def overflow(self, name: str, values: Values) -> None:
+        """What the source wrote where its column holds something else (a bound for a time beyond them): the map has it
+        under the column's name, and the name is in `tocsin.overflow`."""
+        self._overflow[name] = sorted(
+            {*self._overflow.get(name, ()), *(row for row, value in enumerate(values) if value is not None)}
+        )
+        self._keep(name, values)
 
     def constant(self, name: str, value: Any) -> None:
         """The same value for every event."""

@@ -33,8 +33,9 @@ class Claim:
     `dataset`: the document says so (`event.dataset`, `data_stream.dataset`, `fileset`/`event.module`), or an index
     `logs-DATASET-*` does.
     `channel`: the Windows channel. `program`: syslog's program name. `path`: a file name pattern (`conn*.log`),
-    `first`: what a text record begins with (RE2, anchored). `keys`: names that a JSON document must have at the top;
-    `format`: Zeek's `#path`.
+    `first`: what a text record begins with (RE2, anchored; a syslog head may stand before it). `keys`: names that a
+    JSON document must have at the top; `zeek`: Zeek's `#path`. `rest`: takes what nobody claims of the kind
+    ("document", "text", "syslog"). The channel `*` is every channel that nobody names.
     """
 
     dataset: frozenset[str] = frozenset()
@@ -44,6 +45,7 @@ class Claim:
     first: str = ""
     keys: frozenset[str] = frozenset()
     zeek: frozenset[str] = frozenset()
+    rest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,272 @@
+"""Which product stream reads a record: what the user or the setting says, else what the record itself shows.
+
+Products claim their records (`Claim`); nothing here names one. The strongest evidence decides: the document's data set
+or index, a Windows channel, Zeek's path, a document's keys, the file's name, the syslog program, how a text begins, and
+at last whoever takes what nobody claims. Two products at one strength are a conflict, which the tests look for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+import re2
+
+from tocsin.errors import PluginError, UsageError, quoted
+from tocsin.event.records import Frame, Origin
+from tocsin.normalise import Claim, Product
+from tocsin.normalise._frames import Parsed
+from tocsin.normalise._syslog import head
+
+_CACHE: Final = 8192
+# logs-DATASET-NAMESPACE, also as the backing index of a data stream
+_INDEX: Final = re.compile(r"(?:\.ds-)?(?:logs|metrics)-([^-]{1,120})-[^-]", re.ASCII)
+
+
+class Route(NamedTuple):
+    """A product and one of its streams."""
+
+    product: str
+    stream: str
+
+
+class _Facts(NamedTuple):
+    """What a record shows of itself."""
+
+    datasets: tuple[str, ...]
+    channel: str | None
+    zeek: str | None
+    shape: tuple[str, ...]
+    file: str | None
+    text: str | None
+    fallback: str
+
+
+class Router:
+    """Knows all claims of `products`. Raises `PluginError` where two of them claim the same name."""
+
+    def __init__(self, products: Mapping[str, Product]) -> None:
+        self._streams = {Route(name, info.name): info for name, product in products.items() for info in product.streams}
+        self._products = products
+        self._claims = [(claim, route) for route, info in self._streams.items() for claim in info.claims]
+        self._datasets = self._table((dataset, c, r) for c, r in self._claims for dataset in c.dataset)
+        self._channels = self._table((name.lower(), c, r) for c, r in self._claims for name in c.channel)
+        self._zeek = self._table((path, c, r) for c, r in self._claims for path in c.zeek)
+        self._programs = self._table((name.lower(), c, r) for c, r in self._claims for name in c.program)
+        self._rest = self._table((c.rest, c, r) for c, r in self._claims if c.rest)
+        self._keys = [(c, r) for c, r in self._claims if c.keys]
+        self._paths = [(c, r) for c, r in self._claims if c.path]
+        options = re2.Options()
+        options.log_errors = False
+        self._first = {c.first: re2.compile(c.first, options) for c, _ in self._claims if c.first}
+        self._texts = [(c, r) for c, r in self._claims if c.first and not c.program]
+        self._seen: dict[tuple[Any, ...], Route] = {}
+        for info in self._streams.values():  # a stream's own data set needs no claim
+            route = Route(next(r.product for r, i in self._streams.items() if i is info), info.name)
+            if info.dataset not in self._datasets:
+                self._datasets[info.dataset] = [(Claim(dataset=frozenset({info.dataset})), route)]
+
+    def named(self, name: str) -> Route:
+        """The stream of `--as NAME`; PRODUCT alone is its first stream. Raises `UsageError` for a name nobody has."""
+        product, _, stream = name.partition(".")
+        found = self._products.get(product)
+        if found is not None and found.streams:
+            if not stream:
+                return Route(product, found.streams[0].name)
+            if Route(product, stream) in self._streams:
+                return Route(product, stream)
+            raise UsageError(
+                f"{quoted(product)} has no stream {quoted(stream)}",
+                where="--as",
+                hint="it has " + ", ".join(info.name for info in found.streams),
+            )
+        raise UsageError(
+            f"no product is called {quoted(product)}",
+            where="--as",
+            hint="there are " + ", ".join(sorted(self._products)),
+        )
+
+    def groups(self, frames: Sequence[Frame], parsed: Parsed) -> dict[Route, list[int]]:
+        """The rows of each stream, in input order; rows with a reason are in none."""
+        out: dict[Route, list[int]] = {}
+        reasons = parsed.reasons
+        for (start, end), frame in zip(parsed.spans, frames, strict=True):
+            origin = frame.chunk.origin
+            if origin.product is not None:
+                rows = out.setdefault(self.named(origin.product), [])
+                rows.extend(range(start, end) if not reasons else (r for r in range(start, end) if r not in reasons))
+                continue
+            for row in range(start, end):
+                if row not in reasons:
+                    route = self.route(parsed.documents[row], origin, parsed.indexes[row])
+                    out.setdefault(route, []).append(row)
+        return out
+
+    def route(self, document: dict[str, Any], origin: Origin, index: str | None = None) -> Route:
+        """The stream that reads this record."""
+        facts = self._facts(document, origin, index)
+        if facts.text is not None:
+            return self._claimants(facts)[0]
+        found = self._seen.get(facts)
+        if found is None:
+            if len(self._seen) > _CACHE:
+                self._seen.clear()
+            found = self._seen[facts] = self._claimants(facts)[0]
+        return found
+
+    def claimants(self, document: dict[str, Any], origin: Origin, index: str | None = None) -> list[Route]:
+        """Every stream that claims this record at the strongest evidence there is: more than one is a conflict."""
+        return self._claimants(self._facts(document, origin, index))
+
+    def _facts(self, document: dict[str, Any], origin: Origin, index: str | None) -> _Facts:
+        datasets = _datasets(document)
+        if index is not None and (named := index_dataset(index)) is not None:
+            datasets = (*datasets, named)
+        message = document.get("message")
+        shape = tuple(document)
+        text = message if type(message) is str and len(shape) == 1 else None
+        if text is None and type(message) is str and not any(name in self._datasets for name in datasets):
+            # A shipper's envelope around a line that nobody has read yet.
+            if ("winlog" not in document and "ecs" in document) or "log" in document or "@metadata" in document:
+                text = message
+        zeek = document.get("_path", document.get("@stream"))  # the latter in ROCK's and Corelight's export
+        return _Facts(
+            datasets,
+            _channel(document),
+            zeek if type(zeek) is str else None,
+            shape,
+            _file(document) or origin.path,
+            text,
+            "document" if len(shape) > 1 or text is None else "text",
+        )
+
+    def _claimants(self, facts: _Facts) -> list[Route]:
+        keys: frozenset[str] | None = None
+        for dataset in facts.datasets:
+            if found := self._holding(self._datasets.get(dataset, ()), facts):
+                return found
+        if facts.channel is not None:
+            channel = facts.channel.lower()
+            if found := self._holding(self._channels.get(channel, ()), facts):
+                return found
+            if found := self._holding(self._channels.get("*", ()), facts):
+                return found
+        if facts.zeek is not None and (found := self._holding(self._zeek.get(facts.zeek, ()), facts)):
+            return found
+        if facts.shape != ("message",):
+            keys = frozenset(facts.shape)
+            if found := self._holding([(c, r) for c, r in self._keys if c.keys <= keys], facts):
+                return found
+        if facts.file:
+            name = facts.file.replace("\\", "/").lower()
+            if found := self._holding([(c, r) for c, r in self._paths if _named(name, c.path)], facts):
+                return found
+        if facts.text is not None:
+            top = head(facts.text)
+            if top.program and (
+                found := self._holding(self._programs.get(top.program.lower(), ()), facts, top.message)
+            ):
+                return found
+            if found := self._holding(self._texts, facts, top.message):
+                return found
+            fallback = "syslog" if top.time or top.priority is not None else facts.fallback
+        else:
+            fallback = facts.fallback
+        for name in (fallback, facts.fallback, "document"):
+            if found := list(dict.fromkeys(route for _, route in self._rest.get(name, ()))):
+                return found
+        raise PluginError("no product takes the records that nobody claims", where="tocsin.normalise")
+
+    def _holding(self, claims: Iterable[tuple[Claim, Route]], facts: _Facts, body: str | None = None) -> list[Route]:
+        """The streams of those claims whose every property holds: those of narrower claims only, where there are any (a
+        kernel message with a firewall's text before any kernel message)."""
+        found: dict[bool, dict[Route, None]] = {True: {}, False: {}}
+        for claim, route in claims:
+            if claim.first and (facts.text is None or not self._begins(claim.first, facts.text, body)):
+                continue
+            if claim.keys and not claim.keys.issubset(facts.shape):
+                continue
+            if claim.path and not _named((facts.file or "").replace("\\", "/").lower(), claim.path):
+                continue
+            if claim.zeek and facts.zeek not in claim.zeek:
+                continue
+            found[_narrow(claim)][route] = None
+        return list(found[True] or found[False])
+
+    def _begins(self, pattern: str, text: str, body: str | None) -> bool:
+        compiled = self._first[pattern]
+        return bool(compiled.match(text[:4096]) or (body is not None and compiled.match(body[:4096])))
+
+    @staticmethod
+    def _table(rows: Iterable[tuple[str, Claim, Route]]) -> dict[str, list[tuple[Claim, Route]]]:
+        table: dict[str, list[tuple[Claim, Route]]] = {}
+        for name, claim, route in rows:
+            for other, theirs in table.setdefault(name, []):
+                if theirs != route and (other == claim or not (_narrow(other) or _narrow(claim))):
+                    raise PluginError(
+                        f"{'.'.join(theirs)} and {'.'.join(route)} both claim {quoted(name)}", where="tocsin.normalise"
+                    )
+            table[name].append((claim, route))
+        return table
+
+
+def _narrow(claim: Claim) -> bool:
+    return bool(claim.first or claim.keys or claim.path)
+
+
+@lru_cache(maxsize=4096)
+def _named(path: str, pattern: str) -> bool:
+    """Whether a pattern names the file: by its base name, or by the end of its whole path where it has a slash."""
+    name = path.rpartition("/")[2]
+    return fnmatchcase(path, "*" + pattern) if "/" in pattern else fnmatchcase(name, pattern)
+
+
+@lru_cache(maxsize=4096)
+def index_dataset(index: str) -> str | None:
+    """The data set of a data stream's index name, or None."""
+    match = _INDEX.match(index)
+    return match[1] if match else None
+
+
+def _at(document: dict[str, Any], *path: str) -> Any:
+    """A value under its dotted name or nested."""
+    flat = document.get(".".join(path))
+    if flat is not None:
+        return flat
+    value: Any = document
+    for name in path:
+        if type(value) is not dict:
+            return None
+        value = value.get(name)
+    return value
+
+
+def _datasets(document: dict[str, Any]) -> tuple[str, ...]:
+    found = []
+    for path in (("event", "dataset"), ("data_stream", "dataset")):
+        value = _at(document, *path)
+        if type(value) is str:
+            found.append(value)
+    fileset = _at(document, "fileset", "name")
+    if type(fileset) is str:
+        module = _at(document, "event", "module") or _at(document, "fileset", "module")
+        if type(module) is str:
+            found.append(f"{module}.{fileset}")
+    return tuple(found)
+
+
+def _channel(document: dict[str, Any]) -> str | None:
+    """The Windows channel as Winlogbeat 7+, NXLog, Winlogbeat 6 and the EVTX parser name it."""
+    for path in (("winlog", "channel"), ("Channel",), ("log_name",), ("Event", "System", "Channel")):
+        value = _at(document, *path)
+        if type(value) is str and value:
+            return value
+    return None
+
+
+def _file(document: dict[str, Any]) -> str | None:
+    value = _at(document, "log", "file", "path")
+    return value if type(value) is str else None
