@@ -245,6 +245,22 @@ class Withdrawal:
     reason: str
 
 
+class Suppressing(Protocol):
+    """How a rule's alerts are suppressed (`detect.Suppression`)."""
+
+    @property
+    def by(self) -> tuple[str, ...]:
+        """Fields of the alert document whose values must be equal."""
+
+    @property
+    def window(self) -> int:
+        """µs from the first alert."""
+
+    @property
+    def missing(self) -> str:
+        """ "suppress" takes missing values as one group, "separate" never suppresses them."""
+
+
 class AlertSink(Protocol):
     """Where the state stage puts what it finds."""
 

@@ -317,3 +317,13 @@ def _toml_problem(error: tomllib.TOMLDecodeError, text: str, path: str) -> Query
     line, column = (int(match[1]), int(match[2])) if match else (max(1, text.count("\n")), 1)
     what = re.sub(r" \(at .*\)", "", str(error))
     return QueryError([SyntaxProblem(f"this is no TOML: {what}", text=text, line=line, column=column)], where=path)
+
+
+def head(text: str) -> dict[str, str]:
+    """Id, name and type of a rule that can't be lowered, as far as they can be read."""
+    try:
+        rule = tomllib.loads(text).get("rule", {})
+    except tomllib.TOMLDecodeError:
+        return {}
+    keys = {"id": "rule_id", "name": "name", "type": "type"}
+    return {ours: rule[key] for ours, key in keys.items() if isinstance(rule.get(key), str)}

@@ -89,13 +89,11 @@ class HitMaker:
         out: list[Hit] = []
         for row, entry in enumerate(common):
             moment, sequence, record_id, id_, dataset, host, lane, position, record, arrival = entry
-            tie = sequence if sequence is not None else record_id
+            place = (moment, sequence if sequence is not None else record_id, id_, dataset, host)
+            after = (lane or 0, position or 0, record or 0, arrival, silenced.get(int(rows[row])))
+            counted = _combined([column[row] for column in values], (True,) * len(values))
             for key in _combined([column[row] for column in keys], step.nullable):
-                for value in _combined([column[row] for column in values], (True,) * len(values)):
-                    out.append(
-                        Hit(rule.id, rule.generation, number, key, value, moment, tie, id_, dataset, host, lane or 0,
-                            position or 0, record or 0, arrival, silenced.get(int(rows[row])))
-                    )  # fmt: skip
+                out.extend(Hit(rule.id, rule.generation, number, key, value, *place, *after) for value in counted)
         return out
 
     def _texts(self, rows: Rows, field: Field) -> list[list[str]]:

@@ -180,11 +180,11 @@ class _Machine:
             )
         reached = {hit.id for hit in recent}
         known = {mark[0] for mark in self.seen}
-        for born, (ids, _) in list(self.given.items()):
-            if born not in current and all(i in reached or i not in known for i in ids):
-                del self.given[born]
+        for given, (ids, _) in list(self.given.items()):
+            if given not in current and all(i in reached or i not in known for i in ids):
+                del self.given[given]
                 out.append(
-                    Withdrawal(self.rule.id, list(born), "an alert that it was made of was withdrawn or changed")
+                    Withdrawal(self.rule.id, list(given), "an alert that it was made of was withdrawn or changed")
                 )
         return out
 

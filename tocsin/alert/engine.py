@@ -1,0 +1,330 @@
+"""Firings and withdrawals become alerts: documents, suppression, building blocks, join keys (DESIGN section 6).
+
+An alert's id is a hash of its rule and what the firing was born from, so a replay makes the same alert again and
+changes nothing. A firing that is suppressed is kept as a row of its own (`tocsin.alert.state: suppressed`), counted on
+the alert that stands for it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from tocsin.alert.join import Joiner
+from tocsin.alert.sentence import DEFAULT, parts, text_of
+from tocsin.event import time
+from tocsin.event.ids import stable_id
+from tocsin.lang.explain import explain
+from tocsin.ports import AlertStore, Document, EventReader, Firing, Span, Withdrawal
+
+SAMPLES: Final = 10
+_CACHE: Final = 20_000
+ROOT: Final = "tocsin.alert.root"
+
+
+class AlertEngine:
+    """Makes alerts. `legs` are rules whose alerts are building blocks since a correlation takes them."""
+
+    def __init__(
+        self,
+        rules: Mapping[str, Any],
+        legs: frozenset[str],
+        events: EventReader,
+        store: AlertStore,
+        joiner: Joiner,
+        risks: Mapping[str, int],
+    ) -> None:
+        self.rules = rules
+        self.legs = legs
+        self._events = events
+        self._store = store
+        self._joiner = joiner
+        self._risks = risks
+        self._alerts: OrderedDict[str, Document] = OrderedDict()
+        self._by_event: dict[str, set[str]] = {}
+        self._standing: OrderedDict[tuple[str, ...], tuple[str, int]] = OrderedDict()
+        self._siblings: dict[str, list[str]] = {}
+        for rule in rules.values():
+            if rule.sibling_of:
+                self._siblings.setdefault(rule.sibling_of, []).append(rule.id)
+
+    def take(
+        self, found: Sequence[Firing | Withdrawal], at_hand: Mapping[str, Document] | None = None
+    ) -> list[Document]:
+        """Make or change alerts; durable on return. `at_hand` are documents by event id that needn't be asked for.
+
+        Gives the alerts that are new or changed (suppressed ones too)."""
+        firings = [item for item in found if isinstance(item, Firing) and item.rule in self.rules]
+        documents = self._documents(firings, at_hand or {})
+        changed: dict[str, Document] = {}
+        for firing in sorted(firings, key=lambda f: f.events[0].time if f.events else 0):
+            for document in self._fire(firing, documents):
+                changed[document["kibana.alert.uuid"]] = document
+        for item in found:
+            if isinstance(item, Withdrawal) and (document := self._withdraw(item)) is not None:
+                changed[document["kibana.alert.uuid"]] = document
+        if changed:
+            self._store.write_alerts(list(changed.values()))
+        return list(changed.values())
+
+    def rejoin(self, alerts: Iterable[Document]) -> list[Document]:
+        """Work out the join keys of alerts again, since events of their connections or processes may have come
+        later."""
+        changed = []
+        for alert in alerts:
+            held = self._get(str(alert["kibana.alert.uuid"])) or alert
+            rule = self.rules.get(str(held["kibana.alert.rule.uuid"]))
+            if rule is None or held.get("tocsin.alert.legs"):
+                continue
+            ids = held.get("tocsin.alert.event_ids", [])[:SAMPLES]
+            events = list(self._events.by_ids(ids).values())
+            keys = _union(held.get("tocsin.alert.join"), self._joiner.keys(events, [f.name for f in rule.join]))
+            if set(keys) != set(held.get("tocsin.alert.join") or ()):
+                held = {**held, "tocsin.alert.join": keys}
+                changed.append(self._put(held))
+        if changed:
+            self._store.write_alerts(changed)
+        return changed
+
+    # ---- one firing ----
+
+    def _fire(self, firing: Firing, documents: Mapping[str, Document]) -> list[Document]:
+        rule = self.rules[firing.rule]
+        uuid = stable_id("alert", rule.id, *firing.born)
+        held = self._get(uuid)
+        members = [documents[event.id] for event in firing.events if event.id in documents]
+        if held is not None and not self._grew(held, firing):
+            return []
+        if not members:
+            return []
+        document = self._document(rule, uuid, firing, members)
+        if held is not None:
+            for name in ("kibana.alert.suppression.docs_count", "tocsin.alert.state", "tocsin.alert.suppressed_by"):
+                if name in held and held[name] != "withdrawn":
+                    document[name] = held[name]
+            document["tocsin.alert.join"] = _union(held.get("tocsin.alert.join"), document["tocsin.alert.join"])
+            return [self._put(document)]
+        out = self._siblings_of(rule, document)
+        if rule.suppression is not None and (standing := self._suppressed(rule, document)) is not None:
+            document["tocsin.alert.state"] = "suppressed"
+            document["tocsin.alert.suppressed_by"] = standing["kibana.alert.uuid"]
+            count = int(standing.get("kibana.alert.suppression.docs_count") or 0) + 1
+            joined = _union(standing.get("tocsin.alert.join"), document["tocsin.alert.join"])
+            end = max(str(standing.get("kibana.alert.end") or ""), str(document["kibana.alert.end"]))
+            standing = {
+                **standing,
+                "kibana.alert.suppression.docs_count": count,
+                "tocsin.alert.join": joined,
+                "kibana.alert.end": end,
+            }
+            out.append(self._put(standing))
+        return [*out, self._put(document)]
+
+    def _document(self, rule: Any, uuid: str, firing: Firing, members: Sequence[Document]) -> Document:
+        first, _last = members[0], members[-1]
+        if len(firing.events) == 1 and rule.type == "query":
+            document = dict(first)
+        else:
+            document = {name: value for name, value in first.items() if all(m.get(name) == value for m in members)}
+            document["tocsin.alert.events"] = [_small(member) for member in members[:SAMPLES]]
+        for name in [name for name in document if name.startswith(("kibana.alert.", "tocsin.alert.")) or name == "_id"]:
+            if name != "tocsin.alert.events":
+                del document[name]
+        for name in ("event.original", "tocsin.id"):
+            if len(members) > 1:
+                document.pop(name, None)
+        moments = sorted(str(member["@timestamp"]) for member in members)
+        severity, risk = self._severity(rule, members[-1])
+        techniques = [t for t in rule.techniques if t.technique]
+        document.update({name: value for name, value in firing.group.items() if value is not None})
+        document.update(
+            {
+                "@timestamp": moments[-1],
+                "event.kind": "signal",
+                "kibana.alert.uuid": uuid,
+                "kibana.alert.rule.uuid": rule.id,
+                "kibana.alert.rule.name": rule.name,
+                "kibana.alert.rule.type": rule.type,
+                "kibana.alert.rule.version": rule.version,
+                "kibana.alert.rule.tags": list(rule.tags),
+                "kibana.alert.severity": severity,
+                "kibana.alert.risk_score": risk,
+                "kibana.alert.original_time": str(first["@timestamp"]),
+                "kibana.alert.start": moments[0],
+                "kibana.alert.end": moments[-1],
+                "tocsin.alert.state": "active",
+                "tocsin.alert.event_ids": [event.id for event in firing.events],
+                "tocsin.alert.group": [value for value in firing.group.values() if value is not None],
+                "tocsin.alert.backfill": firing.backfill,
+                "threat.technique.id": sorted({t.technique for t in techniques}),
+                "threat.technique.name": sorted({t.name for t in techniques if t.name}),
+                "threat.tactic.name": sorted({t.tactic_name for t in rule.techniques if t.tactic_name}),
+            }
+        )
+        document.update(firing.extra)
+        if (root := self._joiner.root(first)) is not None:
+            document[ROOT] = root
+        if rule.sibling_of:
+            document["tocsin.alert.sibling_of"] = rule.sibling_of
+        if rule.building_block or rule.id in self.legs or self._has_sibling(rule, document):
+            document["kibana.alert.building_block_type"] = "default"
+        whole = bool(firing.extra.get("tocsin.alert.whole", True))
+        if getattr(rule, "incident", False) and whole:
+            document["tocsin.alert.incident_alone"] = True
+        keys = (
+            []
+            if firing.extra.get("tocsin.alert.legs")
+            else self._joiner.keys(members[:SAMPLES], [f.name for f in rule.join])
+        )
+        document["tocsin.alert.join"] = keys
+        document["kibana.alert.reason"] = text_of(parts(rule.reason_text or DEFAULT, {**first, **document}))
+        document["tocsin.alert.version_position"] = firing.position
+        return document
+
+    def _severity(self, rule: Any, event: Document) -> tuple[str, float]:
+        for severity, predicate in rule.severity_when:
+            if explain(predicate, event).holds:
+                return severity, float(self._risks[severity])
+        return rule.severity, float(rule.risk_score)
+
+    def _grew(self, held: Document, firing: Firing) -> bool:
+        if held.get("tocsin.alert.state") == "withdrawn":
+            return True
+        if set(held.get("tocsin.alert.event_ids") or ()) != {event.id for event in firing.events}:
+            return True
+        return any(held.get(name) != value for name, value in firing.extra.items())
+
+    # ---- siblings ----
+
+    def _has_sibling(self, rule: Any, document: Document) -> bool:
+        """Whether the rule that this one steps back for has fired on one of its events, suppressed or not."""
+        if not rule.sibling_of:
+            return False
+        others = self._on_events(document)
+        return any(a["kibana.alert.rule.uuid"] == rule.sibling_of for a in others)
+
+    def _siblings_of(self, rule: Any, document: Document) -> list[Document]:
+        """Alerts of rules that step back for this one, on the same event: building blocks from now on."""
+        siblings = self._siblings.get(rule.id)
+        if not siblings:
+            return []
+        out = []
+        for alert in self._on_events(document):
+            if alert["kibana.alert.rule.uuid"] in siblings and not alert.get("kibana.alert.building_block_type"):
+                out.append(self._put({**alert, "kibana.alert.building_block_type": "default"}))
+        return out
+
+    def _on_events(self, document: Document) -> list[Document]:
+        """Alerts that share an event with this one, from memory and from the store."""
+        ids = document["tocsin.alert.event_ids"][:SAMPLES]
+        held = {uuid: self._alerts[uuid] for event in ids for uuid in self._by_event.get(event, ())}
+        for alert in self._store.alerts_by_event(ids):
+            held.setdefault(str(alert["kibana.alert.uuid"]), alert)
+        return list(held.values())
+
+    # ---- suppression ----
+
+    def _suppressed(self, rule: Any, document: Document) -> Document | None:
+        """The alert that stands for this one, if one does."""
+        suppression = rule.suppression
+        values = [document.get(name) for name in suppression.by]
+        if suppression.missing == "separate" and any(value is None for value in values):
+            return None
+        key = (rule.id, *(repr(value) for value in values))
+        mark = "suppress:" + stable_id(*key)
+        document["tocsin.alert.join"] = [*document["tocsin.alert.join"], mark]
+        moment = time.read(document["@timestamp"]) or 0
+        held = self._standing.get(key)
+        if held is not None and 0 <= moment - held[1] < suppression.window and (alert := self._get(held[0])):
+            return alert
+        if held is None:  # after a start: the store knows what stood
+            span = Span(moment - suppression.window, moment + 1)
+            for alert in sorted(self._store.alerts_by_join([mark], span), key=lambda a: str(a["@timestamp"])):
+                if (
+                    alert.get("tocsin.alert.state") == "active"
+                    and alert["kibana.alert.uuid"] != document["kibana.alert.uuid"]
+                ):
+                    self._stand(key, alert)
+                    return self._get(str(alert["kibana.alert.uuid"])) or alert
+        self._stand(key, document)
+        return None
+
+    def _stand(self, key: tuple[str, ...], alert: Document) -> None:
+        self._standing[key] = (str(alert["kibana.alert.uuid"]), time.read(alert["@timestamp"]) or 0)
+        if len(self._standing) > _CACHE:
+            self._standing.popitem(last=False)
+
+    # ---- the rest ----
+
+    def _withdraw(self, item: Withdrawal) -> Document | None:
+        alert = self._get(stable_id("alert", item.rule, *item.born))
+        if alert is None or alert.get("tocsin.alert.state") == "withdrawn":
+            return None
+        return self._put({**alert, "tocsin.alert.state": "withdrawn", "tocsin.alert.state_reason": item.reason})
+
+    def _documents(self, firings: Sequence[Firing], at_hand: Mapping[str, Document]) -> dict[str, Document]:
+        """The member events (for correlations: alerts) by id; the first and last samples are enough of a long
+        episode."""
+        wanted: dict[str, list[str]] = {"events": [], "alerts": []}
+        out: dict[str, Document] = {}
+        for firing in firings:
+            of = "alerts" if firing.extra.get("tocsin.alert.legs") else "events"
+            members = (
+                firing.events
+                if len(firing.events) <= 4 * SAMPLES
+                else firing.events[: 2 * SAMPLES] + firing.events[-2 * SAMPLES :]
+            )
+            for event in members:
+                if event.id in at_hand:
+                    out[event.id] = at_hand[event.id]
+                elif of == "alerts" and event.id in self._alerts:
+                    out[event.id] = self._alerts[event.id]
+                else:
+                    wanted[of].append(event.id)
+        if wanted["events"]:
+            out.update(self._events.by_ids(wanted["events"]))
+        if wanted["alerts"]:
+            out.update(self._events.by_ids(wanted["alerts"], of="alerts"))
+        return out
+
+    def _get(self, uuid: str) -> Document | None:
+        held = self._alerts.get(uuid)
+        if held is None:
+            held = self._events.by_ids([uuid], of="alerts").get(uuid)
+            if held is not None:
+                held = {name: value for name, value in held.items() if name != "_id"}
+                self._remember(uuid, held)
+        return held
+
+    def _put(self, document: Document) -> Document:
+        """Remember it with a version that is higher than any before."""
+        held = self._alerts.get(str(document["kibana.alert.uuid"]))
+        before = int(held.get("tocsin.alert.version_members") or 0) if held else 0
+        grown = len(document.get("tocsin.alert.event_ids") or ())
+        document = {**document, "tocsin.alert.version_members": max(before + 1, grown)}
+        self._remember(str(document["kibana.alert.uuid"]), document)
+        return document
+
+    def _remember(self, uuid: str, document: Document) -> None:
+        self._alerts[uuid] = document
+        self._alerts.move_to_end(uuid)
+        for event in (document.get("tocsin.alert.event_ids") or ())[:SAMPLES]:
+            self._by_event.setdefault(event, set()).add(uuid)
+        if len(self._alerts) > _CACHE:
+            gone, old = self._alerts.popitem(last=False)
+            for event in (old.get("tocsin.alert.event_ids") or ())[:SAMPLES]:
+                uuids = self._by_event.get(event)
+                if uuids is not None:
+                    uuids.discard(gone)
+                    if not uuids:
+                        del self._by_event[event]
+
+
+def _small(document: Document) -> Document:
+    """A member's copy in `tocsin.alert.events`, without its raw text."""
+    return {name: value for name, value in document.items() if name not in ("event.original", "tocsin.alert.events")}
+
+
+def _union(first: Any, second: Any) -> list[str]:
+    return list(dict.fromkeys([*(first or ()), *(second or ())]))
