@@ -1,0 +1,75 @@
+"""The store's health and its retention."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from tocsin.event import time
+from tocsin.metrics import gauge
+from tocsin.store._ddl import ODD
+from tocsin.store._engine import Engine
+
+ROWS = gauge("tocsin_store_rows", "Rows, by table.", ["table"])
+BYTES = gauge("tocsin_store_bytes", "Bytes on disk, by table.", ["table"])
+PARTS = gauge("tocsin_store_parts", "Parts that are not yet merged, by table.", ["table"])
+_MONTHLY: Final = ("events", "hits")
+
+
+class Size(NamedTuple):
+    """What a table takes."""
+
+    rows: int
+    bytes: int
+    parts: int
+
+
+class Care:
+    """Looks after the tables."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def size(self) -> dict[str, Size]:
+        """Rows, bytes on disk and parts, by table; the gauges of `/metrics` are set too."""
+        rows = self._engine.rows(
+            "SELECT `table`, sum(rows), sum(bytes_on_disk), count() FROM system.parts"
+            " WHERE active AND database = currentDatabase() GROUP BY `table`"
+        )
+        out = {str(table): Size(int(number), int(size), int(parts)) for table, number, size, parts in rows}
+        for table, size in out.items():
+            ROWS.labels(table).set(size.rows)
+            BYTES.labels(table).set(size.bytes)
+            PARTS.labels(table).set(size.parts)
+        return out
+
+    def expire(self, months: int, now: int | None = None) -> list[str]:
+        """Drops what is older than so many whole months (of the event's time; of its arrival where that is odd).
+        The partitions dropped, as TABLE/PARTITION."""
+        if months < 1:
+            return []
+        oldest = _before(time.iso(time.now() if now is None else now)[:7], months)
+        dropped = []
+        rows = self._engine.rows(
+            "SELECT DISTINCT `table`, partition FROM system.parts"
+            " WHERE active AND database = currentDatabase() AND `table` IN {tables:Array(String)}",
+            {"tables": list(_MONTHLY)},
+        )
+        for table, partition in sorted((str(table), str(partition)) for table, partition in rows):
+            month = partition.strip("'").removeprefix(ODD)
+            if month.isdigit() and month < oldest:
+                literal = partition.strip("'")
+                value = f"'{literal}'" if table == "events" else literal
+                self._engine.command(f"ALTER TABLE `{table}` DROP PARTITION {value}")
+                dropped.append(f"{table}/{literal}")
+        return dropped
+
+    def settle(self) -> None:
+        """Merges everything now: for benchmarks and backups, not for the hot path."""
+        for table in ("events", "hits", "alerts", "incidents", "processes"):
+            self._engine.command(f"OPTIMIZE TABLE `{table}` FINAL")
+
+
+def _before(month: str, count: int) -> str:
+    """The month (YYYYMM) so many before a month (YYYY-MM)."""
+    number = int(month[:4]) * 12 + int(month[5:7]) - 1 - count
+    return f"{number // 12:04}{number % 12 + 1:02}"

@@ -1,0 +1,47 @@
+"""Processes: the `EntityReader` of the ports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from tocsin.event.document import Document, to_documents
+from tocsin.lang.sql import quote
+from tocsin.ports import PROCESS_SCHEMA
+from tocsin.store._engine import Engine
+
+_COLUMNS: Final = ", ".join(quote(name) for name in PROCESS_SCHEMA.names)
+_MOST: Final = 2_000
+
+
+class Entities:
+    """Reads table `processes`. A process seen twice (its start, and in a later event) is its start."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def processes(self, host: str, entity_ids: Sequence[str]) -> dict[str, Document]:
+        """See `ports.EntityReader`; documents have the names of `PROCESS_SCHEMA`."""
+        out: dict[str, Document] = {}
+        wanted = list(dict.fromkeys(entity_ids))
+        for start in range(0, len(wanted), _MOST):
+            found = self._engine.arrow(
+                f"SELECT {_COLUMNS} FROM processes WHERE host = {{host:String}} AND entity_id IN {{ids:Array(String)}}"
+                " ORDER BY entity_id, isNull(start), start, isNull(command_line), event LIMIT 1 BY entity_id",
+                {"host": host, "ids": wanted[start : start + _MOST]},
+            )
+            out.update((document["entity_id"], document) for document in to_documents(found))
+        return out
+
+    def children(self, host: str, entity_ids: Sequence[str], limit: int = 1000) -> list[Document]:
+        """See `ports.EntityReader`."""
+        if not entity_ids:
+            return []
+        found = self._engine.arrow(
+            f"SELECT {_COLUMNS} FROM (SELECT {_COLUMNS} FROM processes"
+            " WHERE host = {host:String} AND parent IN {ids:Array(String)}"
+            " ORDER BY entity_id, isNull(start), start, isNull(command_line), event LIMIT 1 BY entity_id)"
+            f" ORDER BY start, entity_id LIMIT {max(0, int(limit))}",
+            {"host": host, "ids": list(dict.fromkeys(entity_ids))},
+        )
+        return to_documents(found)

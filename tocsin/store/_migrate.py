@@ -1,0 +1,69 @@
+"""Numbered steps from an empty database, or one of an older Tocsin, to the tables of this one.
+
+Each step runs once and is written down in table `migrations`. Steps are made from the same tables for the embedded
+store, a server and a cluster; a hot column that a version adds needs no step of its own: `add_columns` compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from tocsin.errors import ConfigError
+from tocsin.lang.sql import quote
+from tocsin.store._ddl import TABLES, Table, create
+from tocsin.store._engine import Engine
+
+Step = Callable[[Engine], None]
+_LEDGER: Final = (
+    "CREATE TABLE IF NOT EXISTS migrations (number UInt32, name String, at DateTime64(3, 'UTC'))"
+    " ENGINE = MergeTree ORDER BY number"
+)
+
+
+def make_tables(engine: Engine) -> None:
+    """Every table, as it is today."""
+    for table in TABLES:
+        engine.command(create(table))
+
+
+STEPS: Final[tuple[tuple[int, str, Step], ...]] = ((1, "make the tables", make_tables),)
+
+
+def migrate(engine: Engine) -> list[str]:
+    """Brings the database up to this version; the names of what was done. Raises `ConfigError` where a later Tocsin
+    has made it."""
+    engine.command(_LEDGER)
+    done = {int(number) for (number,) in engine.rows("SELECT number FROM migrations")}
+    newest = max((number for number, _, _ in STEPS), default=0)
+    if done and max(done) > newest:
+        raise ConfigError(
+            f"the store was made by a later version (step {max(done)}, this one knows {newest})",
+            where="store",
+            hint="install that version again, or restore a backup",
+        )
+    names = []
+    for number, name, step in STEPS:
+        if number not in done:
+            step(engine)
+            engine.command(
+                "INSERT INTO migrations SELECT {number:UInt32}, {name:String}, now64(3)",
+                {"number": number, "name": name},
+            )
+            names.append(name)
+    for table in TABLES:
+        names += add_columns(engine, table)
+    return names
+
+
+def add_columns(engine: Engine, table: Table) -> list[str]:
+    """Adds the columns that the table lacks: hot ones that this version has and the one that made the table had not.
+    Older rows keep such values in the map, where a search looks too."""
+    sql = "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = {table:String}"
+    held = {name for (name,) in engine.rows(sql, {"table": table.name})}
+    missing = [(name, kind) for name, kind in table.columns if name not in held]
+    if not missing:
+        return []
+    added = ", ".join(f"ADD COLUMN IF NOT EXISTS {quote(name)} {kind}" for name, kind in missing)
+    engine.command(f"ALTER TABLE {quote(table.name)} {added}")
+    return [f"add column {name} to {table.name}" for name, _ in missing]

@@ -1,0 +1,416 @@
+"""Searches: the `EventReader` of the ports over events, alerts and incidents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+
+from tocsin.event.document import Document, readable, restored, to_documents
+from tocsin.event.schema import FIELDS, OVERFLOW, TYPES, Column, Kind
+from tocsin.lang.fields import Alias, Names
+from tocsin.lang.ir import Field, Predicate, Source
+from tocsin.lang.sql import Rows, Writer, date_text, ip_text, quote
+from tocsin.ports import ALL_TIME, Histogram, Span, Table, TopValues
+from tocsin.store._ddl import FOLDED, HOUR
+from tocsin.store._engine import Engine
+from tocsin.store._names import Known
+from tocsin.store._tables import BLANK, TABLES, Readable
+
+_HOUR: Final = 3_600_000_000
+SLICE: Final = 16_000
+SAMPLE: Final = 10_000
+MOST_BUCKETS: Final = 2_000
+MOST_SERIES: Final = 10
+MOST_IDS: Final = 1_000
+_MAP: Final = (FIELDS, TYPES, OVERFLOW)
+
+
+class Reader:
+    """Searches the store. Safe from many threads.
+
+    `aliases` are all products' aliases; `lists` gives the rows of a list that a predicate asks.
+    """
+
+    def __init__(self, engine: Engine, known: Known, aliases: Iterable[Alias] = (), lists: Rows | None = None) -> None:
+        self._engine = engine
+        self._known = known
+        self._lists = lists
+        held = tuple(aliases)
+        self.names: dict[Table, Names] = {
+            "events": Names(held),
+            "alerts": Names(held, TABLES["alerts"].columns),
+            "incidents": Names((), TABLES["incidents"].columns),
+        }
+
+    def columns(self, of: Table = "events") -> Mapping[str, Column]:
+        """The hot columns that a search over a table has, those of triage too."""
+        return TABLES[of].columns
+
+    def search(
+        self,
+        where: Predicate,
+        span: Span = ALL_TIME,
+        *,
+        of: Table = "events",
+        limit: int = 500,
+        newest_first: bool = True,
+        after: tuple[int, str] | None = None,
+        fields: Sequence[str] | None = None,
+    ) -> list[Document]:
+        """See `ports.EventReader`. With `fields` a document has these names only, aliases as they were asked for."""
+        table = TABLES[of]
+        asked = self._asked(table, where, span)
+        if after is not None:
+            asked.also(self._after(asked, after, newest_first))
+        wanted = None if fields is None else [self.names[of].field(name) for name in fields]
+        columns = self._selected(asked, wanted)
+        way = "DESC" if newest_first else "ASC"
+        order = f"`@timestamp` {way}, {table.tie} {way}, {quote(table.id)} {way}"
+        found = self._engine.arrow(
+            f"SELECT {columns} FROM {table.source} WHERE {asked.where} ORDER BY {order} LIMIT {max(0, int(limit))}",
+            asked.parameters,
+        )
+        return documents_of(found, table, wanted)
+
+    def stream(self, where: Predicate, span: Span = ALL_TIME, *, of: Table = "events") -> Iterator[pa.RecordBatch]:
+        """See `ports.EventReader`: time is cut into pieces of about 16,000 rows, each ordered by itself."""
+        table = TABLES[of]
+        columns = ", ".join(quote(name) for name in table.columns)
+        order = f"ORDER BY `@timestamp`, {table.tie}, {quote(table.id)}"
+        for piece in self._pieces(table, where, span):
+            asked = self._asked(table, where, piece)
+            found = self._engine.arrow(
+                f"SELECT {columns} FROM {table.source} WHERE {asked.where} {order}", asked.parameters
+            )
+            yield from _cast(found, table).to_batches(max_chunksize=SLICE)
+
+    def count(self, where: Predicate, span: Span = ALL_TIME, *, of: Table = "events") -> int:
+        """See `ports.EventReader`."""
+        asked = self._asked(TABLES[of], where, span)
+        sql = f"SELECT count() FROM {asked.table.source} WHERE {asked.where}"
+        return int(self._engine.rows(sql, asked.parameters)[0][0])
+
+    def histogram(
+        self, where: Predicate, span: Span, *, of: Table = "events", buckets: int = 60, by: str | None = None
+    ) -> Histogram:
+        """See `ports.EventReader`. With `by`, series "" counts what has none of the ten commonest values."""
+        table = TABLES[of]
+        start, end = self._bounds(table, where, span)
+        buckets = min(max(1, buckets), MOST_BUCKETS)
+        width = max(1, -(-(end - start) // buckets))
+        buckets = max(1, -(-(end - start) // width))
+        asked = self._asked(table, where, Span(start, max(end, start + 1)))
+        origin = asked.writer.parameter("Int64", start)
+        bucket = f"intDiv(toUnixTimestamp64Micro(`@timestamp`) - {origin}, {asked.writer.parameter('Int64', width)})"
+        series, values = "''", []
+        if by is not None:
+            values = [_spelt(value) for value, _ in self.top(where, by, span, of=of, limit=MOST_SERIES).values]
+            first = f"arrayElement({self._texts(asked, self.names[of].field(by))}, 1)"
+            kept = asked.writer.parameter("Array(String)", values)
+            series = f"if({first} IN {kept}, {first}, '')"
+        rows = self._engine.rows(
+            f"SELECT {series} AS series, {bucket} AS bucket, count() FROM {table.source} WHERE {asked.where}"
+            " GROUP BY series, bucket",
+            asked.parameters,
+        )
+        counts: dict[str, list[int]] = {value: [0] * buckets for value in values} or {"": [0] * buckets}
+        for name, place, number in rows:
+            line = counts.setdefault(str(name), [0] * buckets)
+            line[min(int(place), buckets - 1)] += int(number)
+        return Histogram(start, width, counts)
+
+    def top(
+        self, where: Predicate, field: str, span: Span = ALL_TIME, *, of: Table = "events", limit: int = 10
+    ) -> TopValues:
+        """See `ports.EventReader`. An event with several values counts for each of them, once."""
+        table = TABLES[of]
+        asked = self._asked(table, where, span)
+        read = self.names[of].field(field)
+        limit = max(0, int(limit))
+        column = self._only_column(asked, read)
+        if column is not None:
+            name = quote(column.name)
+            present = f"notEmpty({name})" if column.many else f"isNotNull({name})"
+            value = f"arrayJoin(arrayDistinct({name}))" if column.many else name
+            found = self._engine.arrow(
+                f"SELECT {value} AS value, count() AS number FROM {table.source} WHERE {asked.where} AND {present}"
+                f" GROUP BY value ORDER BY number DESC, value LIMIT {limit}",
+                asked.parameters,
+            )
+            values = readable(_plain(found.column("value")))
+        else:
+            texts = self._texts(asked, read)
+            found = self._engine.arrow(
+                f"SELECT arrayJoin({texts}) AS value, count() AS number FROM {table.source} WHERE {asked.where}"
+                f" GROUP BY value ORDER BY number DESC, value LIMIT {limit}",
+                asked.parameters,
+            )
+            values = [_typed(text, read.kind) for text in found.column("value").to_pylist()]
+            present = f"notEmpty({texts})"
+        total, every = self._engine.rows(
+            f"SELECT countIf({present}), count() FROM {table.source} WHERE {asked.where}", asked.parameters
+        )[0]
+        counts = [int(number) for number in found.column("number").to_pylist()]
+        return TopValues(list(zip(values, counts, strict=True)), int(total), int(every) - int(total))
+
+    def by_ids(self, ids: Sequence[str], *, of: Table = "events") -> dict[str, Document]:
+        """See `ports.EventReader`."""
+        table = TABLES[of]
+        columns = ", ".join(quote(name) for name in table.columns)
+        out: dict[str, Document] = {}
+        wanted = list(dict.fromkeys(ids))
+        for start in range(0, len(wanted), MOST_IDS):
+            found = self._engine.arrow(
+                f"SELECT {columns} FROM {table.source} WHERE {quote(table.id)} IN {{ids:Array(String)}}"
+                f" LIMIT 1 BY {quote(table.id)}",
+                {"ids": wanted[start : start + MOST_IDS]},
+            )
+            for document in documents_of(found, table):
+                out[document["_id"]] = document
+        return out
+
+    def present(self, where: Predicate, span: Span = ALL_TIME, *, of: Table = "events") -> dict[str, int]:
+        """See `ports.EventReader`: among the newest 10,000 matches."""
+        table = TABLES[of]
+        asked = self._asked(table, where, span)
+        names = [name for name in table.columns if name not in _MAP]
+        counts = ", ".join(
+            f"countIf({'notEmpty' if table.columns[name].many else 'isNotNull'}({quote(name)}))" for name in names
+        )
+        columns = ", ".join(quote(name) for name in table.columns if name not in (TYPES, OVERFLOW))
+        sample = f"(SELECT {columns} FROM {table.source} WHERE {asked.where} ORDER BY `@timestamp` DESC LIMIT {SAMPLE})"
+        row = self._engine.rows(f"SELECT {counts} FROM {sample}", asked.parameters)[0]
+        out = {name: int(number) for name, number in zip(names, row, strict=True) if number}
+        keys = self._engine.rows(
+            f"SELECT arrayJoin(mapKeys(`{FIELDS}`)) AS name, count() FROM {sample} GROUP BY name ORDER BY name",
+            asked.parameters,
+        )
+        for name, number in keys:
+            out[str(name)] = out.get(str(name), 0) + int(number)
+        return out
+
+    # ---- within ----
+
+    def _asked(self, table: Readable, where: Predicate, span: Span) -> _Asked:
+        writer = Writer("p", table.columns, self._known.names(table.name), self._lists, FOLDED)
+        parts = list(span_condition(writer, span, hours=table.name == "events"))
+        parts.append(writer.condition(where))
+        return _Asked(table, writer, parts)
+
+    def _after(self, asked: _Asked, after: tuple[int, str], newest_first: bool) -> str:
+        table, (moment, last) = asked.table, after
+        when = "`@timestamp` = fromUnixTimestamp64Micro({t:Int64}, 'UTC')"
+        if table.name == "events":
+            when += f" AND {HOUR} = intDiv({{t:Int64}}, {_HOUR})"
+        found = self._engine.rows(
+            f"SELECT {table.tie} FROM {table.source} WHERE {when} AND {quote(table.id)} = {{i:String}} LIMIT 1",
+            {"t": moment, "i": last},
+        )
+        tie = int(found[0][0]) if found else -1
+        sign = "<" if newest_first else ">"
+        moment_ = f"fromUnixTimestamp64Micro({asked.writer.parameter('Int64', moment)}, 'UTC')"
+        given = asked.writer.parameter
+        behind = f"({table.tie}, {quote(table.id)}) {sign} ({given('Int64', tie)}, {given('String', last)})"
+        return f"(`@timestamp` {sign} {moment_} OR (`@timestamp` = {moment_} AND {behind}))"
+
+    def _selected(self, asked: _Asked, wanted: Sequence[Field] | None) -> str:
+        columns = asked.table.columns
+        if wanted is None:
+            return ", ".join(quote(name) for name in columns)
+        needed = {asked.table.id: None, "@timestamp": None}
+        keys: dict[str, None] = {}
+        for field in wanted:
+            for source in field.sources:
+                if source.scope is not None:
+                    needed.update(dict.fromkeys(name for name in ("event.dataset", "event.code") if name in columns))
+                if source.name in columns:
+                    needed[source.name] = None
+                if not source.hot and asked.writer.readable(source):
+                    keys[source.name] = None
+        listed = [quote(name) for name in needed if name not in _MAP]
+        if keys:
+            given = asked.writer.parameter("Array(String)", list(keys))
+            listed += [f"mapFilter((k, v) -> k IN {given}, `{name}`) AS `{name}`" for name in (FIELDS, TYPES)]
+        return ", ".join(listed)
+
+    def _only_column(self, asked: _Asked, field: Field) -> Column | None:
+        """The one hot column that has all values of a field, if that is so."""
+        sources = [source for source in asked.writer.sources(field) if asked.writer.readable(source)]
+        if len(sources) != 1 or not sources[0].hot or sources[0].scope is not None:
+            return None
+        column = asked.table.columns[sources[0].name]
+        return None if column.name in _MAP else column
+
+    def _texts(self, asked: _Asked, field: Field) -> str:
+        """All values of a field as texts, each once, in SQL."""
+        parts = []
+        for source in asked.writer.sources(field):
+            if not asked.writer.readable(source):
+                continue
+            if source.hot:
+                column = asked.table.columns[source.name]
+                values = _texts_of(column)
+            else:
+                values = asked.writer.map_values(source.name)
+            scope = asked.writer.scope(source.scope)
+            parts.append(values if scope is None else f"if({scope}, {values}, CAST([], 'Array(String)'))")
+        if not parts:
+            return "CAST([], 'Array(String)')"
+        return f"arrayDistinct(arrayConcat({', '.join(parts)}))"
+
+    def _bounds(self, table: Readable, where: Predicate, span: Span) -> tuple[int, int]:
+        """The span with its open ends closed by the first and the last match."""
+        start, end = span
+        if start is None or end is None:
+            asked = self._asked(table, where, span)
+            low, high, number = self._engine.rows(
+                "SELECT toUnixTimestamp64Micro(min(`@timestamp`)), toUnixTimestamp64Micro(max(`@timestamp`)), count()"
+                f" FROM {table.source} WHERE {asked.where}",
+                asked.parameters,
+            )[0]
+            if not number:
+                low, high = (start or (end or 1) - 1), (end or (start or 0) + 1) - 1
+            start = int(low) if start is None else start
+            end = int(high) + 1 if end is None else end
+        return start, max(end, start + 1)
+
+    def _pieces(self, table: Readable, where: Predicate, span: Span) -> Iterator[Span]:
+        """The span in pieces of about `SLICE` matches, in order; one is larger only where a single µs is."""
+        found = self.histogram(where, span, of=table.name, buckets=1024)
+        counts = found.counts[""]
+        low = held = 0
+        for place, number in enumerate([*counts, 0]):
+            last = place == len(counts)
+            if held and (last or held + number > SLICE):
+                piece = Span(found.start + low * found.width, found.start + place * found.width)
+                if held > SLICE and found.width > 1:
+                    yield from self._pieces(table, where, piece)  # one bucket: at most six deep, from years to µs
+                else:
+                    yield piece
+                held = 0
+            if not held:
+                low = place
+            held += number
+
+
+@dataclass(slots=True)
+class _Asked:
+    """The condition of one search, with the writer that has its parameters."""
+
+    table: Readable
+    writer: Writer
+    parts: list[str]
+
+    def also(self, condition: str) -> None:
+        self.parts.append(condition)
+
+    @property
+    def where(self) -> str:
+        return " AND ".join(f"({part})" for part in self.parts) or "1"
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return self.writer.parameters
+
+
+def span_condition(writer: Writer, span: Span, *, hours: bool) -> Iterator[str]:
+    """A span on `@timestamp`, and on the hour that the sort key has."""
+    for bound, sign in ((span.start, ">="), (span.end, "<")):
+        if bound is None:
+            continue
+        micros = min(max(bound, -(2**62)), 2**62)
+        yield f"`@timestamp` {sign} fromUnixTimestamp64Micro({writer.parameter('Int64', micros)}, 'UTC')"
+        if hours:
+            # -1: an intDiv of a time before 1970 cuts towards zero.
+            hour = micros // _HOUR - 1 if sign == ">=" else -(-micros // _HOUR)
+            yield f"{HOUR} {'>=' if sign == '>=' else '<='} {writer.parameter('Int64', hour)}"
+
+
+def documents_of(found: pa.Table, table: Readable, wanted: Sequence[Field] | None = None) -> list[Document]:
+    """Rows as documents with their `_id`; of `wanted` fields only, under the names that were asked for."""
+    documents = to_documents(found)
+    for document in documents:
+        document["_id"] = document[table.id]
+        if table.name != "events":
+            for name, blank in BLANK.items():
+                if document.get(name) == blank:
+                    del document[name]
+    if wanted is None:
+        return documents
+    return [_projected(document, table, wanted) for document in documents]
+
+
+def _projected(document: Document, table: Readable, wanted: Sequence[Field]) -> Document:
+    out: Document = {"_id": document["_id"]}
+    for field in wanted:
+        for source in field.sources:
+            value = document.get(source.name)
+            if value is None or not _within(document, source):
+                continue
+            held = out.setdefault(field.name, value)
+            if held != value:
+                known = held if isinstance(held, list) else [held]
+                out[field.name] = known + [v for v in (value if isinstance(value, list) else [value]) if v not in known]
+    return out
+
+
+def _within(document: Document, source: Source) -> bool:
+    scope = source.scope
+    if scope is None:
+        return True
+    if scope.datasets and document.get("event.dataset") not in scope.datasets:
+        return False
+    return not scope.codes or document.get("event.code") in scope.codes
+
+
+def _cast(found: pa.Table, table: Readable) -> pa.Table:
+    """As the batch's own types: the store has dictionaries and not-null lists of its own."""
+    schema = pa.schema([pa.field(name, table.columns[name].arrow) for name in found.schema.names])
+    columns = []
+    for field in schema:
+        column = found.column(field.name)
+        if column.type != field.type:
+            if pa.types.is_dictionary(column.type) and not pa.types.is_dictionary(field.type):
+                column = column.cast(field.type.value_type if pa.types.is_dictionary(field.type) else field.type)
+            elif pa.types.is_dictionary(field.type) and not pa.types.is_dictionary(column.type):
+                column = column.cast(pa.string()).dictionary_encode()
+            column = column.cast(field.type)
+        columns.append(column)
+    return pa.table(columns, schema=schema)
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+
+
+def _texts_of(column: Column) -> str:
+    name = quote(column.name)
+    one = "x" if column.many else name
+    match column.kind:
+        case Kind.IP:
+            text = ip_text(one)
+        case Kind.DATE:
+            text = date_text(one)
+        case Kind.KEYWORD | Kind.TEXT:
+            text = f"CAST({one}, '{'String' if column.many else 'Nullable(String)'}')"
+        case _:
+            text = f"toString({one})"
+    if column.many:
+        return f"arrayMap(x -> {text}, {name})"
+    return f"if(isNull({name}), CAST([], 'Array(String)'), [ifNull({text}, '')])"
+
+
+def _typed(text: str, kind: Kind) -> Any:
+    match kind:
+        case Kind.LONG | Kind.DOUBLE:
+            return restored(text, "number")
+        case Kind.BOOLEAN:
+            return restored(text, "boolean")
+    return text
+
+
+def _spelt(value: Any) -> str:
+    return {True: "true", False: "false"}.get(value, str(value)) if isinstance(value, bool) else str(value)
