@@ -87,6 +87,16 @@ class AlertEngine:
             self._store.write_alerts(changed)
         return changed
 
+    def assign(self, incidents: Mapping[str, str]) -> None:
+        """Write on alerts to which incident they belong now."""
+        changed = []
+        for uuid, incident in incidents.items():
+            held = self._get(uuid)
+            if held is not None and held.get("tocsin.alert.incident") != incident:
+                changed.append(self._put({**held, "tocsin.alert.incident": incident}))
+        if changed:
+            self._store.write_alerts(changed)
+
     # ---- one firing ----
 
     def _fire(self, firing: Firing, documents: Mapping[str, Document]) -> list[Document]:
@@ -100,7 +110,8 @@ class AlertEngine:
             return []
         document = self._document(rule, uuid, firing, members)
         if held is not None:
-            for name in ("kibana.alert.suppression.docs_count", "tocsin.alert.state", "tocsin.alert.suppressed_by"):
+            kept = ("kibana.alert.suppression.docs_count", "tocsin.alert.state", "tocsin.alert.suppressed_by")
+            for name in (*kept, "tocsin.alert.incident", "kibana.alert.building_block_type"):
                 if name in held and held[name] != "withdrawn":
                     document[name] = held[name]
             document["tocsin.alert.join"] = _union(held.get("tocsin.alert.join"), document["tocsin.alert.join"])
@@ -122,7 +133,7 @@ class AlertEngine:
         return [*out, self._put(document)]
 
     def _document(self, rule: Any, uuid: str, firing: Firing, members: Sequence[Document]) -> Document:
-        first, _last = members[0], members[-1]
+        first = members[0]
         if len(firing.events) == 1 and rule.type == "query":
             document = dict(first)
         else:
@@ -172,12 +183,9 @@ class AlertEngine:
         whole = bool(firing.extra.get("tocsin.alert.whole", True))
         if getattr(rule, "incident", False) and whole:
             document["tocsin.alert.incident_alone"] = True
-        keys = (
-            []
-            if firing.extra.get("tocsin.alert.legs")
-            else self._joiner.keys(members[:SAMPLES], [f.name for f in rule.join])
-        )
-        document["tocsin.alert.join"] = keys
+        correlated = bool(firing.extra.get("tocsin.alert.legs"))  # its members' keys are theirs
+        fields = [field.name for field in rule.join]
+        document["tocsin.alert.join"] = [] if correlated else self._joiner.keys(members[:SAMPLES], fields)
         document["kibana.alert.reason"] = text_of(parts(rule.reason_text or DEFAULT, {**first, **document}))
         document["tocsin.alert.version_position"] = firing.position
         return document
@@ -209,11 +217,11 @@ class AlertEngine:
         siblings = self._siblings.get(rule.id)
         if not siblings:
             return []
-        out = []
-        for alert in self._on_events(document):
-            if alert["kibana.alert.rule.uuid"] in siblings and not alert.get("kibana.alert.building_block_type"):
-                out.append(self._put({**alert, "kibana.alert.building_block_type": "default"}))
-        return out
+        return [
+            self._put({**alert, "kibana.alert.building_block_type": "default"})
+            for alert in self._on_events(document)
+            if alert["kibana.alert.rule.uuid"] in siblings and not alert.get("kibana.alert.building_block_type")
+        ]
 
     def _on_events(self, document: Document) -> list[Document]:
         """Alerts that share an event with this one, from memory and from the store."""
@@ -241,10 +249,8 @@ class AlertEngine:
         if held is None:  # after a start: the store knows what stood
             span = Span(moment - suppression.window, moment + 1)
             for alert in sorted(self._store.alerts_by_join([mark], span), key=lambda a: str(a["@timestamp"])):
-                if (
-                    alert.get("tocsin.alert.state") == "active"
-                    and alert["kibana.alert.uuid"] != document["kibana.alert.uuid"]
-                ):
+                other = alert["kibana.alert.uuid"] != document["kibana.alert.uuid"]
+                if other and alert.get("tocsin.alert.state") == "active":
                     self._stand(key, alert)
                     return self._get(str(alert["kibana.alert.uuid"])) or alert
         self._stand(key, document)
@@ -270,11 +276,9 @@ class AlertEngine:
         out: dict[str, Document] = {}
         for firing in firings:
             of = "alerts" if firing.extra.get("tocsin.alert.legs") else "events"
-            members = (
-                firing.events
-                if len(firing.events) <= 4 * SAMPLES
-                else firing.events[: 2 * SAMPLES] + firing.events[-2 * SAMPLES :]
-            )
+            members = firing.events
+            if len(members) > 4 * SAMPLES:
+                members = members[: 2 * SAMPLES] + members[-2 * SAMPLES :]
             for event in members:
                 if event.id in at_hand:
                     out[event.id] = at_hand[event.id]
@@ -290,12 +294,14 @@ class AlertEngine:
 
     def _get(self, uuid: str) -> Document | None:
         held = self._alerts.get(uuid)
-        if held is None:
-            held = self._events.by_ids([uuid], of="alerts").get(uuid)
-            if held is not None:
-                held = {name: value for name, value in held.items() if name != "_id"}
-                self._remember(uuid, held)
-        return held
+        if held is not None:
+            return held
+        stored = self._events.by_ids([uuid], of="alerts").get(uuid)
+        if stored is None:
+            return None
+        stored = {name: value for name, value in stored.items() if name != "_id"}
+        self._remember(uuid, stored)
+        return stored
 
     def _put(self, document: Document) -> Document:
         """Remember it with a version that is higher than any before."""

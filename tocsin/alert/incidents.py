@@ -50,14 +50,19 @@ class Edge:
 
 
 class Incidents:
-    """Keeps incidents as alerts come. `update` gives the incidents that are new or changed."""
+    """Keeps incidents as alerts come."""
 
     def __init__(self, events: EventReader, store: AlertStore) -> None:
         self._events = events
         self._store = store
 
-    def update(self, alerts: Sequence[Document], decisions: Decisions | None = None) -> list[Document]:
-        """Work out the components that these alerts touch. Writes incidents, and alerts whose incident changed."""
+    def update(
+        self, alerts: Sequence[Document], decisions: Decisions | None = None
+    ) -> tuple[list[Document], dict[str, str]]:
+        """Work out the components that these alerts touch.
+
+        Gives the incidents that are new or changed, written, and which alert belongs to which incident now (for
+        `AlertEngine.assign`, the only writer of alerts)."""
         touched = {str(a["kibana.alert.uuid"]): a for a in alerts if _counts(a)}
         gone = [a for a in alerts if not _counts(a) and a.get("tocsin.alert.incident")]
         for alert in gone:  # a withdrawn alert leaves its incident: the others of it are looked at again
@@ -65,7 +70,7 @@ class Incidents:
                 touched.setdefault(str(other["kibana.alert.uuid"]), other)
         done: set[str] = set()
         changed: list[Document] = []
-        moved: list[Document] = []
+        moved: dict[str, str] = {}
         for uuid, alert in touched.items():
             if uuid in done or not _counts(alert):
                 continue
@@ -73,7 +78,7 @@ class Incidents:
             done |= set(whole)
             for component, edges in _components(whole, decisions or Decisions()):
                 incident, members = self._incident(component, edges)
-                moved.extend(members)
+                moved.update(members)
                 if incident is not None:
                     changed.append(incident)
         for alert in gone:
@@ -82,11 +87,9 @@ class Incidents:
                 closed = self._empty(incident_id)
                 if closed is not None:
                     changed.append(closed)
-        if moved:
-            self._store.write_alerts(moved)
         if changed:
             self._store.write_incidents(changed)
-        return changed
+        return changed, moved
 
     def _reach(self, alert: Document, touched: Mapping[str, Document]) -> dict[str, Document]:
         """The connected component of an alert, by keys that alerts of the store share within a day of each other."""
@@ -111,12 +114,12 @@ class Incidents:
         ids = list(incident.get("tocsin.incident.alerts") or ()) if incident else []
         return list(self._events.by_ids(ids, of="alerts").values())
 
-    def _incident(self, members: Sequence[Document], edges: Sequence[Edge]) -> tuple[Document | None, list[Document]]:
+    def _incident(self, members: Sequence[Document], edges: Sequence[Edge]) -> tuple[Document | None, dict[str, str]]:
         """The incident of one component (None if it is none yet) and the alerts whose incident is another now."""
         rules = {str(a["kibana.alert.rule.uuid"]) for a in members}
         alone = any(a.get("tocsin.alert.incident_alone") for a in members)
         if len(rules) < 2 and not alone:
-            return None, []
+            return None, {}
         ordered = sorted(members, key=lambda a: (str(a["@timestamp"]), str(a["kibana.alert.uuid"])))
         held = [str(a["tocsin.alert.incident"]) for a in ordered if a.get("tocsin.alert.incident")]
         known = self._events.by_ids(list(dict.fromkeys(held)), of="incidents") if held else {}
@@ -124,17 +127,12 @@ class Incidents:
         mint = stable_id("incident", str(ordered[0]["kibana.alert.uuid"]))
         incident_id = str(older[0]["tocsin.incident.id"]) if older else mint
         before = older[0] if older else None
-        aliases = sorted(
-            {str(i["tocsin.incident.id"]) for i in older[1:]} | set((before or {}).get("tocsin.incident.aliases") or ())
-        )
+        merged = {str(i["tocsin.incident.id"]) for i in older[1:]}
+        aliases = sorted(merged | set((before or {}).get("tocsin.incident.aliases") or ()))
         document = _document(incident_id, ordered, edges, aliases, before)
-        moved = [
-            {**a, "tocsin.alert.incident": incident_id}
-            for a in ordered
-            if a.get("tocsin.alert.incident") != incident_id
-        ]
-        for alert in moved:
-            alert["tocsin.alert.version_members"] = int(alert.get("tocsin.alert.version_members") or 0) + 1
+        moved = {
+            str(a["kibana.alert.uuid"]): incident_id for a in ordered if a.get("tocsin.alert.incident") != incident_id
+        }
         if before is not None and before.get("tocsin.incident.signature") == document["tocsin.incident.signature"]:
             return None, moved
         return document, moved
@@ -163,11 +161,8 @@ def _components(whole: Mapping[str, Document], decisions: Decisions) -> Iterable
         one, two = top(edge.first), top(edge.second)
         if one == two:
             continue
-        if (
-            any(frozenset((x, y)) in decisions.split for x in size[one] for y in size[two])
-            if decisions.split
-            else False
-        ):
+        split = decisions.split
+        if split and any(frozenset((x, y)) in split for x in size[one] for y in size[two]):
             continue
         parent[two] = one
         size[one] |= size.pop(two)
@@ -204,15 +199,10 @@ def _document(
     users = _distinct(alerts, "user.name")
     techniques = _distinct(alerts, "threat.technique.id")
     addresses = _distinct(alerts, "destination.ip", "source.ip", "tocsin.client.ip")
-    worst = max(
-        alerts, key=lambda a: (_LEVELS.get(str(a["kibana.alert.severity"]), 0), float(a["kibana.alert.risk_score"]))
-    )
+    worst = max(alerts, key=_rank)
     reasons, score = scored(alerts)
-    signature = stable_id(
-        sorted(f"{a['kibana.alert.uuid']}:{a['kibana.alert.severity']}" for a in alerts),
-        f"{score:.3f}",
-        sorted(aliases),
-    )
+    members = sorted(f"{a['kibana.alert.uuid']}:{a['kibana.alert.severity']}" for a in alerts)
+    signature = stable_id(members, f"{score:.3f}", sorted(aliases))
     where = hosts[0] if hosts else addresses[0] if addresses else ""
     title = f"{worst['kibana.alert.rule.name']} on {where}" if where else str(worst["kibana.alert.rule.name"])
     return {
@@ -289,6 +279,10 @@ def _counts(alert: Document) -> bool:
 
 def _keys(alert: Document) -> list[str]:
     return [str(key) for key in alert.get("tocsin.alert.join") or () if not str(key).startswith(_SUPPRESS)]
+
+
+def _rank(alert: Document) -> tuple[int, float]:
+    return _LEVELS.get(str(alert["kibana.alert.severity"]), 0), float(alert["kibana.alert.risk_score"])
 
 
 def _moment(alert: Document) -> int:
