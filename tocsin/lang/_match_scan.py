@@ -7,6 +7,7 @@ across batches, within a bound.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import logging
@@ -25,7 +26,7 @@ import re2
 
 from tocsin.event import ip, time
 from tocsin.event.schema import Kind
-from tocsin.event.text import tokens
+from tocsin.event.text import fold, tokens
 from tocsin.lang._literals import number as read_number
 from tocsin.lang._match_columns import FLOAT, TIME
 from tocsin.lang.ir import Equals, Gap, Like, Op, Range, Regex, Words
@@ -73,13 +74,12 @@ class Scanner:
         self._address: dict[bytes, list[int]] = {}
         self._time: dict[int | float, list[int]] = {}
         self._ranges: dict[str, list[tuple[int, Range]]] = {}
-        self._shapes: list[tuple[int, str, bool]] = []
+        self._shapes: list[tuple[int, str, Like | Words]] = []
         self._regexes: list[tuple[int, str]] = []
         self._young: dict[bytes, int] = {}
         self._old: dict[bytes, int] = {}
         self._known: dict[tuple[int, ...], int] = {(): 0}
         self._database: Any = None
-        self._hit: list[int] = []
         self._decide: dict[int, list[tuple[int, Callable[[bytes], Any]]]] = {}
         self._always: list[tuple[int, Callable[[bytes], Any]]] = []
         self._patterns: list[tuple[int, ...]] = []
@@ -100,11 +100,11 @@ class Scanner:
                 case Range():
                     self._add_range(number, op, kind)
                 case Like():
-                    self._shapes.append((number, shape_pattern(op.parts), op.fold))
+                    self._shapes.append((number, shape_pattern(op.parts), op))
                 case Words():
                     pattern = words_pattern(op)
                     if pattern:
-                        self._shapes.append((number, pattern, True))
+                        self._shapes.append((number, pattern, op))
                 case Regex():
                     self._regexes.append((number, regex_pattern(op)))
                 case _:
@@ -144,9 +144,11 @@ class Scanner:
     def compile(self) -> None:
         """Make the database, or load it from the cache. Once, after the last `add`."""
         sorts: dict[Pattern, list[int]] = {}
-        for number, pattern, fold in self._shapes:
-            flags = _SHAPE | (hyperscan.HS_FLAG_CASELESS if fold else 0)
-            sorts.setdefault((pattern, flags), []).append(number)
+        deciders: dict[int, Callable[[bytes], Any]] = {}
+        for number, pattern, op in self._shapes:
+            folds = isinstance(op, Words) or op.fold
+            sorts.setdefault((pattern, _SHAPE | (hyperscan.HS_FLAG_CASELESS if folds else 0)), []).append(number)
+            deciders[number] = functools.partial(_shaped if isinstance(op, Like) else _worded, op)
         filtered: dict[int, str] = {}
         if self._regexes:
             self._filter = re2.Filter()
@@ -161,21 +163,18 @@ class Scanner:
         self._database, refused = _database(patterns, self._cache)
         for index, (pattern, flags) in enumerate(patterns):
             numbers = sorts[pattern, flags]
-            is_filter = bool(flags & hyperscan.HS_FLAG_PREFILTER)
-            if index in refused or is_filter:
-                decide = _decider(pattern, flags)
-                judged = [(number, decide) for number in numbers]
-                if index in refused:
-                    self._always.extend(judged)
-                else:
-                    self._decide[index] = judged
-                self._patterns.append(())
-            else:
-                self._patterns.append(tuple(numbers))
+            if flags == _FILTER:
+                decide = _found_by_re2(pattern)
+                deciders.update((number, decide) for number in numbers)
+            judged = [(number, deciders[number]) for number in numbers]
+            if index in refused:
+                self._always.extend(judged)
+            elif flags == _FILTER:
+                self._decide[index] = judged
+            self._patterns.append(() if index in refused or flags == _FILTER else tuple(numbers))
         for number, pattern in self._regexes:
             if number not in filtered:
-                self._always.append((number, _decider(pattern, _FILTER)))
-        self._hit = []
+                self._always.append((number, _found_by_re2(pattern)))
 
     # ---- asking
 
@@ -375,25 +374,64 @@ def _options() -> Any:
     return options
 
 
-def _decider(pattern: str, flags: int) -> Callable[[bytes], Any]:
-    """RE2 for a regular expression, and for a shape that Hyperscan refused."""
-    if flags & hyperscan.HS_FLAG_PREFILTER:
-        search: Callable[[bytes], Any] = re2.compile(pattern.encode(), _options()).search
-        return search
-    options = _options()
-    # Bytes, as Hyperscan has it: so folding stays ASCII but for Latin-1's own letters, which are spelt out below.
-    options.encoding = re2.Options.Encoding.LATIN1
-    text = _ascii_folded(pattern) if flags & hyperscan.HS_FLAG_CASELESS else pattern
-    return re2.compile(f"(?s){text}".encode(), options).search  # type: ignore[no-any-return]
+def _found_by_re2(pattern: str) -> Callable[[bytes], Any]:
+    search: Callable[[bytes], Any] = re2.compile(pattern.encode(), _options()).search
+    return search
 
 
-def _ascii_folded(pattern: str) -> str:
-    """A shape's pattern with each letter of its texts in both cases; classes and escapes stay."""
-    parts = re.split(r"(\\x[0-9a-f]{2}|\\[Az]|\[[^\]]*\]|\(\?:)", pattern)
-    return "".join(
-        part if index % 2 else re.sub("[A-Za-z]", lambda m: f"[{m[0].upper()}{m[0].lower()}]", part)
-        for index, part in enumerate(parts)
+# ---- shapes that Hyperscan refuses (texts of some thousand characters), without it
+
+
+def _shaped(op: Like, value: bytes) -> bool:
+    text = value.decode("utf-8", "replace")
+    return has_shape(fold(text) if op.fold else text, op.parts, op.fold)
+
+
+def _worded(op: Words, value: bytes) -> bool:
+    present = tokens(value.decode("utf-8", "replace"))
+    return any(
+        all(
+            present[at + place] == word if isinstance(word, str) else has_shape(present[at + place], word, True)
+            for place, word in enumerate(op.words)
+        )
+        for at in range(len(present) - len(op.words) + 1)
     )
+
+
+def has_shape(text: str, parts: Sequence[str | Gap], folded: bool = False) -> bool:
+    """Whether a whole text (folded already, if `folded`) has a shape."""
+    runs: list[list[str | Gap]] = [[]]
+    for part in parts:
+        if part is Gap.ANY:
+            runs.append([])
+        else:
+            runs[-1].append(fold(part) if folded and isinstance(part, str) else part)
+    first, last = runs[0], runs[-1]
+    if len(runs) == 1:
+        return _length(first) == len(text) and _stands(text, 0, first)
+    at, end = _length(first), len(text) - _length(last)
+    if end < at or not _stands(text, 0, first) or not _stands(text, end, last):
+        return False
+    for run in runs[1:-1]:  # the leftmost place is as good as any
+        length = _length(run)
+        while at + length <= end and not _stands(text, at, run):
+            at += 1
+        at += length
+        if at > end:
+            return False
+    return True
+
+
+def _length(run: Sequence[str | Gap]) -> int:
+    return sum(len(part) if isinstance(part, str) else 1 for part in run)
+
+
+def _stands(text: str, at: int, run: Sequence[str | Gap]) -> bool:
+    for part in run:
+        if isinstance(part, str) and not text.startswith(part, at):
+            return False
+        at += len(part) if isinstance(part, str) else 1
+    return True
 
 
 # ---- Hyperscan databases
@@ -419,7 +457,7 @@ def _database(patterns: list[Pattern], cache: Path | None) -> tuple[Any, set[int
 
 
 def _loaded(body: bytes) -> Any:
-    database = hyperscan.loadb(bytearray(body), hyperscan.HS_MODE_BLOCK)
+    database = hyperscan.loadb(body, hyperscan.HS_MODE_BLOCK)
     database.scratch = hyperscan.Scratch(database)
     return database
 

@@ -19,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tocsin.lang import sql
 from tocsin.lang._match_columns import Columns, Place
 from tocsin.lang._match_rows import Reader
 from tocsin.lang._match_scan import Memory, Scanner
@@ -44,6 +43,7 @@ from tocsin.lang.ir import (
     fields,
     leaves,
 )
+from tocsin.lang.lists import expand
 
 Key = TypeVar("Key", bound=Hashable)
 Found = npt.NDArray[np.int32]
@@ -408,6 +408,8 @@ def _grouped(
     if skip >= 0:
         kept = np.flatnonzero(groups != skip)
         groups, rows = groups[kept], rows[kept]
+    if not len(groups):
+        return
     order = np.argsort(groups, kind="stable")
     groups, rows = groups[order], rows[order]
     edges = np.flatnonzero(groups[1:] != groups[:-1]) + 1
@@ -432,7 +434,7 @@ class _Listed:
             return {}
         version = self._lists.version()
         if self._matcher is None or version != self._version:
-            spelt = {node: sql.listed(node, self._lists.rows(node.list)) for node in self._nodes}
+            spelt = {node: expand(node, self._lists) for node in self._nodes}
             self._matcher = Matcher(spelt, cache_bytes=1 << 20)
             self._version = version
         return {node: bits_of(rows, batch.num_rows) for node, rows in self._matcher.match(batch).items()}
