@@ -12,7 +12,6 @@ from tocsin.lang.ir import (
     Compare,
     Equals,
     Field,
-    IsNull,
     Like,
     Not,
     Or,
@@ -55,7 +54,7 @@ def _without(
             missing[f"{node.field.name} of {_asked(node)}"] = None
             return FALSE
         return node
-    if isinstance(node, (Compare, Truth)) and not isinstance(node, IsNull):
+    if isinstance(node, (Compare, Truth)):
         named = list(fields(node))
         if named and not any(_set(field, provided) for field in named):
             missing.update((field.name, None) for field in named)

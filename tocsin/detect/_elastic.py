@@ -22,16 +22,15 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final, Literal
 
 from tocsin.detect import RISK, Lowering, Rule, RuleType, Severity, Suppression, Technique
 from tocsin.detect._scope import is_alerts, of_indices
 from tocsin.errors import QueryError, SyntaxProblem, TocsinError, UnsupportedError, quoted
-from tocsin.event.ids import stable_id
 from tocsin.event.time import SECOND
 from tocsin.lang import kql
 from tocsin.lang.ir import Count, InList, Plan, Predicate, Query, Sequence, all_of, digest, negate
-from tocsin.lang.lists import expand
 
 _OURS: Final = frozenset(
     {"misses", "incident", "sibling_of", "reason", "join", "list", "severity", "unless_common", "correlation"}
@@ -192,8 +191,6 @@ def _shell(
 def _lowered(
     shell: Rule, rule: Mapping[str, Any], extension: Mapping[str, Any], types: Mapping[str, RuleType], given: Lowering
 ) -> Rule:
-    from dataclasses import replace
-
     if is_alerts(rule.get("index", ())):
         raise UnsupportedError("it reads alerts, not events", where=shell.path, hint="write it as a correlation")
     for name, each in types.items():
@@ -204,13 +201,12 @@ def _lowered(
             continue
         scope = of_indices(rule.get("index", ()), given.names)
         required, silencers, lists = _lists(extension.get("list", ()), given, shell.path)
-        plan = narrowed(plan, all_of(scope, *(expand(item, given.lists) for item in required)))
-        silencers = tuple((name_, expand(item, given.lists)) for name_, item in silencers)
+        plan = narrowed(plan, all_of(scope, *required))
         return replace(
             shell,
             type=name,
             plan=plan,
-            generation=generation(plan, silencers, shell.suppression),
+            generation=digest(plan),
             silencers=silencers,
             severity_when=_severities(extension.get("severity", ()), given, shell.path),
             join=tuple(given.names.field(field) for field in extension.get("join", ())),
@@ -220,16 +216,8 @@ def _lowered(
     raise UnsupportedError(f"rules of type {shell.type} don't run yet", where=shell.path)
 
 
-def generation(plan: Plan, silencers: Iterable[tuple[str, Predicate]], suppression: Suppression | None) -> str:
-    """A hash of what a rule matches: a list's or an exception's change makes none, since it stands in the hit."""
-    del silencers, suppression
-    return stable_id(digest(plan))
-
-
 def narrowed(plan: Plan, scope: Predicate) -> Plan:
     """The plan with `scope` anded to each of its steps."""
-    from dataclasses import replace
-
     if isinstance(plan, (Query, Count)):
         unless = getattr(plan, "unless", None)
         if isinstance(plan, Count) and unless is not None:
@@ -273,7 +261,7 @@ def _severities(
     for entry in entries:
         if entry.get("severity") not in RISK:
             raise TocsinError(f"[[tocsin.severity]] severity is none of {', '.join(RISK)}", where=path)
-        out.append((entry["severity"], expand(kql.parse(entry["query"], given.names), given.lists)))
+        out.append((entry["severity"], kql.parse(entry["query"], given.names)))
     return tuple(out)
 
 

@@ -47,7 +47,7 @@ class HitMaker:
                 predicates[rule.id, number, ""] = step.where
             for name, silencer in rule.silencers:
                 predicates[rule.id, -1, name] = silencer
-        self._matcher = Matcher(predicates, cache=cache)
+        self._matcher = Matcher(predicates, cache=cache, lists=lists)
         self._clients = Clients(lists)
         self._peers = [names.field(name) for name in PEERS]
         self._forwarded = [names.field(name) for name in FORWARDED]

@@ -1,0 +1,297 @@
+"""Core: takes what workers leave, stores it, and makes alerts and incidents of it. One thread owns all of that.
+
+For each stretch, in the order in which workers finish: insert (the token makes a repeat harmless), feed the state
+stage, make alerts (durable), work out incidents, and only then tell the worker that the lane's cursor may move. So
+what is found is a function of what is stored, and a kill anywhere loses and doubles nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tocsin.alert.engine import AlertEngine
+from tocsin.alert.incidents import Incidents
+from tocsin.alert.join import Joiner
+from tocsin.detect import RISK
+from tocsin.detect._hits import hits_of
+from tocsin.detect._state import StateStage
+from tocsin.errors import BusyError
+from tocsin.event import time as clock
+from tocsin.event.document import to_documents
+from tocsin.event.time import SECOND
+from tocsin.metrics import counter, gauge, histogram
+from tocsin.pipeline import spool
+from tocsin.pipeline.knowledge import Knowledge
+from tocsin.pipeline.sources import Sources
+from tocsin.ports import Document, Firing, Hit, Span, Stretch, Withdrawal
+from tocsin.store import Store
+
+log = logging.getLogger(__name__)
+Found = Firing | Withdrawal
+# When the join keys of an alert are worked out again, after it was made: what they come from may arrive late.
+REJOIN: Final = (2.0, 10.0, 60.0, 300.0)
+_HANDED: Final = 10_000
+
+STAGE = counter("tocsin_stage_seconds", "CPU time by stage.", ["stage"])
+ALERTS = counter("tocsin_alerts", "Alerts made or changed.")
+LATENCY = histogram("tocsin_alert_latency_seconds", "From an event's arrival to its alert.")
+HELD = gauge("tocsin_state_hits", "Hits that the state stage holds in memory.")
+
+
+class StoredHits:
+    """`detect.HitReader` over the store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def hits(self, rule: str, generation: str, keys: Sequence[tuple[str | None, ...]], span: Span) -> list[Hit]:
+        """See `detect.HitReader`: a look-up a key for few, one pass over the rule's span for many."""
+        if len(keys) <= 16:
+            return [hit for key in keys for hit in self._store.hits.of_key(rule, generation, list(key), span)]
+        wanted = set(keys)
+        return [hit for page in self._store.hits.of_rule(rule, generation, span) for hit in page if hit.key in wanted]
+
+
+class Core:
+    """Owns detection over time. `listeners` are told of what is new: ("alert" | "incident", document)."""
+
+    def __init__(self, store: Store, knowledge: Knowledge, sources: Sources) -> None:
+        self.store = store
+        self.sources = sources
+        self.listeners: list[Callable[[str, Document], None]] = []
+        self.times: dict[str, float] = {}
+        self.events = 0
+        self._lock = threading.Lock()
+        self._rejoin: deque[tuple[float, int, str]] = deque()
+        self._incidents = Incidents(store, store)
+        self.learn(knowledge)
+
+    def learn(self, knowledge: Knowledge) -> None:
+        """Take other rules, lists and exceptions: machines are made anew and read their hits again when touched."""
+        with self._lock:
+            self.knowledge = knowledge
+            self.stage = StateStage(knowledge.running, knowledge.types, StoredHits(self.store), knowledge.lists)
+            joiner = Joiner(self.store, self.store, knowledge.event_names)
+            self.engine = AlertEngine(knowledge.rules, self.stage.legs(), self.store, self.store, joiner, {**RISK})
+
+    def restore(self) -> None:
+        """After a start: what the last hours' hits and legs' alerts say, again; it is known already and changes
+        nothing, but what waits (absences, correlations) goes on waiting."""
+        now = clock.now()
+        reach = 2 * 3600 * SECOND
+        span = Span(now - reach, None)
+        hits: list[Hit] = []
+        for rule in self.knowledge.running:
+            if rule.type in ("sequence", "threshold"):
+                for page in self.store.hits.of_rule(rule.id, rule.generation, span):
+                    hits.extend(page)
+        legs = self.stage.legs()
+        alerts: list[Document] = []
+        if legs:
+            from tocsin.lang.ir import Equals, Test
+
+            where = Test(self.knowledge.alert_names.field("kibana.alert.rule.uuid"), Equals(tuple(sorted(legs))))
+            alerts = self.store.search(where, span, of="alerts", limit=10_000, newest_first=False)
+        with self._lock:
+            self._settle(self.stage.restore(span, hits, alerts), {})
+
+    # ---- stretches ----
+
+    def take(self, stretch: Stretch, path: Path) -> None:
+        """Everything of one stretch. Raises `BusyError` while the store has no memory: try again."""
+        with self._lock:
+            made = spool.read(path)
+            started = time.perf_counter()
+            inserted = self.store.insert(f"{stretch.lane}-{stretch.start}", made.events, made.hits, made.processes)
+            stored = time.perf_counter()
+            self._count("insert", stored - started)
+            self.events += inserted.events
+            hits = hits_of(made.hits)
+            for dataset, (latest, arrival) in _latest(made.events).items():
+                self.stage.watermarks.saw(dataset, latest, arrival)
+            found = self.stage.take(hits)
+            self._settle(found, _at_hand(made.events, found))
+            HELD.set(self.stage.size())
+            self._count("detect", time.perf_counter() - stored)
+
+    def tick(self) -> None:
+        """Call about once a second: absences that are certain now, join keys that may have grown."""
+        with self._lock:
+            self._settle(self.stage.tick(), {})
+            due: list[str] = []
+            now = time.monotonic()
+            while self._rejoin and self._rejoin[0][0] <= now:
+                _, step, uuid = self._rejoin.popleft()
+                due.append(uuid)
+                if step + 1 < len(REJOIN):
+                    self._later(step + 1, uuid, now - REJOIN[step])
+            if due:
+                alerts = list(self.store.by_ids(list(dict.fromkeys(due)), of="alerts").values())
+                changed = self.engine.rejoin([a for a in alerts if a.get("tocsin.alert.state") == "active"])
+                if changed:
+                    self._group(changed)
+
+    def _later(self, step: int, uuid: str, made: float) -> None:
+        due = made + REJOIN[step]
+        place = len(self._rejoin)
+        while place and self._rejoin[place - 1][0] > due:
+            place -= 1
+        self._rejoin.insert(place, (due, step, uuid))
+
+    def _settle(self, found: Sequence[Found], at_hand: Mapping[str, Document]) -> None:
+        """Alerts of what was found, then what correlations make of these alerts, until nothing is new."""
+        rounds = 0
+        while found and rounds < 8:
+            alerts = self.engine.take(found, at_hand)
+            if not alerts:
+                return
+            ALERTS.inc(len(alerts))
+            self._group(alerts)
+            now = time.monotonic()
+            for alert in alerts:
+                if alert.get("tocsin.alert.state") == "active" and not alert.get("tocsin.alert.backfill"):
+                    self._later(0, str(alert["kibana.alert.uuid"]), now)
+                self._tell("alert", alert)
+            found = self.stage.take_alerts(alerts)
+            rounds += 1
+
+    def _group(self, alerts: Sequence[Document]) -> None:
+        incidents, members = self._incidents.update(alerts)
+        if members:
+            self.engine.assign(members)
+        for incident in incidents:
+            self._tell("incident", incident)
+
+    def _tell(self, kind: str, document: Document) -> None:
+        for listener in self.listeners:
+            try:
+                listener(kind, document)
+            except Exception:
+                log.exception("a listener failed on %s", kind)
+
+    def _count(self, stage: str, seconds: float) -> None:
+        STAGE.labels(stage).inc(seconds)
+        self.times[stage] = self.times.get(stage, 0.0) + seconds
+
+
+class Intake(threading.Thread):
+    """The thread that listens to workers and gives their stretches to core."""
+
+    def __init__(self, core: Core, died: Callable[[Connection], None]) -> None:
+        super().__init__(name="intake", daemon=True)
+        self.core = core
+        self.died = died
+        self.ready: dict[int, dict[str, str]] = {}
+        self.metrics: dict[str, bytes] = {}
+        self._connections: dict[Connection, str] = {}
+        self._guard = threading.Lock()
+        self._stopping = threading.Event()
+
+    def add(self, connection: Connection, name: str) -> None:
+        """Listen to another worker."""
+        with self._guard:
+            self._connections[connection] = name
+
+    def stop(self) -> None:
+        """Stop after the stretch at hand."""
+        self._stopping.set()
+        self.join(30)
+
+    def run(self) -> None:
+        """See `threading.Thread.run`."""
+        last = 0.0
+        while not self._stopping.is_set():
+            with self._guard:
+                connections = list(self._connections)
+            for each in wait(connections, timeout=0.25) if connections else ():
+                assert isinstance(each, Connection)
+                self._hear(each)
+            if not connections:
+                self._stopping.wait(0.1)
+            if time.monotonic() - last >= 1.0:
+                last = time.monotonic()
+                try:
+                    self.core.tick()
+                except Exception:
+                    log.exception("the state stage failed at its tick")
+
+    def _hear(self, connection: Connection) -> None:
+        try:
+            message: tuple[Any, ...] = connection.recv()
+        except (EOFError, OSError):
+            with self._guard:
+                self._connections.pop(connection, None)
+            self.died(connection)
+            return
+        match message[0]:
+            case "ready":
+                self.ready[message[1]] = message[2]
+            case "metrics":
+                self.metrics[self._connections.get(connection, "worker")] = message[1]
+            case "stretch":
+                self._stretch(connection, Stretch(*message[1]), Path(message[2]), message[3], message[4])
+
+    def _stretch(
+        self,
+        connection: Connection,
+        stretch: Stretch,
+        path: Path,
+        health: Mapping[Any, Any],
+        times: Mapping[str, float],
+    ) -> None:
+        pause = 0.1
+        while not self._stopping.is_set():
+            try:
+                self.core.take(stretch, path)
+                break
+            except BusyError as error:
+                log.warning("the store is busy, trying again in %.1f s: %s", pause, error)
+            except Exception:
+                log.exception("lane %d, stretch %d–%d could not be stored", *stretch)
+            self._stopping.wait(pause)
+            pause = min(pause * 2, 10.0)
+        else:
+            return
+        path.unlink(missing_ok=True)
+        for stage, seconds in times.items():
+            self.core._count(stage, seconds)
+        self.core.sources.add(health)
+        try:
+            connection.send(("passed", tuple(stretch)))
+        except (BrokenPipeError, OSError):
+            log.warning("worker went before stretch %d of lane %d was acknowledged", stretch.start, stretch.lane)
+
+
+def _latest(events: pa.RecordBatch) -> dict[str, tuple[int, int]]:
+    """For each dataset the latest event time and arrival of a batch."""
+    if not events.num_rows:
+        return {}
+    table = pa.table(
+        {
+            "dataset": events.column("event.dataset").cast(pa.string()),
+            "time": events.column("@timestamp").cast(pa.int64()),
+            "arrival": events.column("tocsin.ingested").cast(pa.int64()),
+        }
+    )
+    grouped = table.group_by("dataset").aggregate([("time", "max"), ("arrival", "max")])
+    return {row["dataset"]: (row["time_max"], row["arrival_max"]) for row in grouped.to_pylist()}
+
+
+def _at_hand(events: pa.RecordBatch, found: Sequence[Found]) -> dict[str, Document]:
+    """The documents of the batch's events that findings name."""
+    wanted = {event.id for item in found if isinstance(item, Firing) for event in item.events}
+    if not wanted or len(wanted) > _HANDED:
+        return {}
+    mask = pc.is_in(events.column("tocsin.id"), pa.array(sorted(wanted)))
+    rows = events.filter(mask)
+    return dict(zip(rows.column("tocsin.id").to_pylist(), to_documents(rows), strict=True))

@@ -1,0 +1,166 @@
+"""A worker: owns lanes of the journal; normalises and matches each stretch, and leaves it in the spool for core.
+
+It keeps nothing but caches. Up to `AHEAD` stretches wait for core; the lane's cursor moves when core has said that all
+of a stretch is stored and looked at.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from tocsin.detect._ancestors import Ancestors
+from tocsin.detect._hits import HitMaker
+from tocsin.event import time as clock
+from tocsin.journal.file import open_reader
+from tocsin.metrics import snapshot
+from tocsin.normalise._run import Normaliser
+from tocsin.pipeline import spool
+from tocsin.pipeline.knowledge import Knowledge, Plan
+from tocsin.ports import Stretch
+
+log = logging.getLogger(__name__)
+AHEAD: Final = 3
+STRETCH_BYTES: Final = 8 << 20
+_IDLE: Final = 0.05
+
+
+def run(
+    connection: Connection,
+    journal: str,
+    lanes: Sequence[int],
+    folder: Path,
+    plan: bytes,
+    cache: Path,
+    processes: Path | None,
+) -> None:
+    """The process's main: works until core closes the connection or says stop."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        _Worker(connection, journal, lanes, folder, plan, cache, processes).loop()
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        os._exit(0)  # core is gone: what was not passed comes again
+
+
+class _Worker:
+    def __init__(
+        self,
+        connection: Connection,
+        journal: str,
+        lanes: Sequence[int],
+        folder: Path,
+        plan: bytes,
+        cache: Path,
+        processes: Path | None,
+    ) -> None:
+        self.connection = connection
+        self.reader = open_reader(journal, lanes=lanes)
+        self.lanes = list(lanes)
+        self.folder = folder
+        self.cache = cache
+        self.waiting = 0
+        self.normaliser: Normaliser | None = None
+        self.ancestors = Ancestors()
+        self._take(plan)
+        if processes is not None and processes.exists():
+            self._remember(processes)
+        self._snapshot = 0.0
+        connection.send(("ready", os.getpid(), self.generations()))
+
+    def generations(self) -> dict[str, str]:
+        """Which rules it matches, in which generation."""
+        return {rule.id: rule.generation for rule in self.hits.rules.values()}
+
+    def loop(self) -> None:
+        """Stretch by stretch, the lanes in turn."""
+        while True:
+            if not self._listen(0.0 if self.waiting < AHEAD else 1.0):
+                return
+            if self.waiting >= AHEAD:
+                continue
+            busy = False
+            for lane in self.lanes:
+                if self.waiting >= AHEAD:
+                    break
+                found = self.reader.stretch(lane, max_bytes=STRETCH_BYTES)
+                if found is not None:
+                    busy = True
+                    self._work(*found)
+                    if not self._listen(0.0):
+                        return
+            if not busy:
+                self._report()
+                if not self.reader.wait(_IDLE) and not self._listen(_IDLE):
+                    return
+
+    def _work(self, stretch: Stretch, frames: Sequence[Any]) -> None:
+        assert self.normaliser is not None
+        started = time.perf_counter()
+        result = self.normaliser.run(frames)
+        normalised = time.perf_counter()
+        hits = self.hits.run(result.batch, result.processes)
+        matched = time.perf_counter()
+        path = spool.write(self.folder, stretch, spool.Spooled(result.batch, hits, result.processes))
+        times = {
+            "normalise": normalised - started,
+            "match": matched - normalised,
+            "spool": time.perf_counter() - matched,
+        }
+        health = {key: _plain(value) for key, value in result.health.items()}
+        self.waiting += 1
+        self.connection.send(("stretch", tuple(stretch), str(path), health, times, self.hits_version))
+
+    def _listen(self, timeout: float) -> bool:
+        """Take what core says; False when it is time to stop."""
+        while self.connection.poll(timeout):
+            timeout = 0.0
+            message = self.connection.recv()
+            match message[0]:
+                case "passed":
+                    self.reader.passed(Stretch(*message[1]))
+                    self.waiting -= 1
+                case "plan":
+                    self._take(message[1])
+                    self.connection.send(("ready", os.getpid(), self.generations()))
+                case "stop":
+                    self.reader.close()
+                    return False
+        return True
+
+    def _take(self, plan: bytes) -> None:
+        knowledge = Knowledge(Plan.load(plan), normaliser=self.normaliser)
+        self.normaliser = knowledge.normaliser
+        self.hits = HitMaker(knowledge.running, knowledge.types, knowledge.names, knowledge.lists, self.cache)
+        self.hits_version = knowledge.lists.version()
+        self.hits.ancestors = self.ancestors
+
+    def _remember(self, path: Path) -> None:
+        with pa.memory_map(str(path), "r") as file:
+            for batch in pa.ipc.open_stream(file).read_all().combine_chunks().to_batches():
+                self.ancestors.add(batch)
+
+    def _report(self) -> None:
+        now = time.monotonic()
+        if now - self._snapshot > 5:
+            self._snapshot = now
+            self.connection.send(("metrics", snapshot()))
+
+
+def _plain(health: Any) -> dict[str, Any]:
+    return {
+        "events": health.events,
+        "bytes": health.bytes,
+        "overflowed": health.overflowed,
+        "unparsed": dict(health.unparsed),
+        "last": health.last,
+        "late": health.late,
+        "seen": clock.now(),
+    }
