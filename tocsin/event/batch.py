@@ -8,18 +8,19 @@ contract). No value raises.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tocsin.event import ip, time
 from tocsin.event.schema import FIELDS, HOT, OVERFLOW, RESERVED, SCHEMA, TYPES, Column, Kind
 
 Values = Sequence[Any]
+# Some rows and their values.
+Part = tuple[Sequence[int], Sequence[Any]]
 _MISSING: Final = object()
 _LIMIT64: Final = 1 << 63
 
@@ -38,6 +39,8 @@ class BatchBuilder:
         self._hot: dict[str, pa.Array] = {}
         self._rest: dict[str, list[Any]] = {}
         self._overflow: dict[str, list[int]] = {}
+        self._sparse: dict[str, list[Any]] = {}
+        self._parts: dict[str, list[Part]] = {}
 
     def put(self, name: str, values: Values | pa.Array) -> None:
         """Set one column, `n` values long."""
@@ -60,6 +63,25 @@ class BatchBuilder:
             for row, value in wrong.items():
                 kept[row] = value
             self._keep(name, kept)
+
+    def put_at(self, name: str, rows: Sequence[int], values: Values) -> None:
+        """Set a column for some rows, a value a row (None is missing). Calls for one name must not share rows: this is
+        for events of many kinds, each with columns of its own."""
+        if len(rows) == self.n and name not in self._sparse and name not in self._parts:
+            into = list(values)
+            if name in self._columns:
+                self._sparse[name] = into
+            else:
+                self._parts[name] = [(range(self.n), into)]
+            return
+        if name in self._columns:
+            into = self._sparse.setdefault(name, [])
+            if not into:
+                into.extend([None] * self.n)
+            for row, value in zip(rows, values, strict=True):
+                into[row] = value
+        else:
+            self._parts.setdefault(name, []).append((rows, values))
 
     def source(self, name: str, values: Values) -> None:
         """Set a column under the name that the source itself gave it: a reserved name (`tocsin.*`) can't be claimed."""
@@ -90,12 +112,15 @@ class BatchBuilder:
 
     def has(self, name: str) -> bool:
         """Whether the column was put."""
-        return name in self._hot or name in self._rest
+        return name in self._hot or name in self._rest or name in self._sparse or name in self._parts
 
     def finish(self) -> pa.RecordBatch:
         """The batch. `@timestamp`, `event.dataset`, `tocsin.id` and `tocsin.ingested` must have been put."""
         arrays = []
-        self._hot[FIELDS], self._hot[TYPES] = _maps(self._rest, self.n)
+        for name, values in self._sparse.items():
+            self.put(name, values)
+        self._sparse.clear()
+        self._hot[FIELDS], self._hot[TYPES] = _maps(self._rest, self._parts, self._hot.keys(), self.n)
         self._hot[OVERFLOW] = _names(self._overflow, self.n)
         for column in self._columns.values():
             array = self._hot.get(column.name)
@@ -290,40 +315,56 @@ def _joined(held: pa.Array, values: Values | pa.Array, column: Column) -> Values
     return out
 
 
-def _maps(rest: dict[str, list[Any]], n: int) -> tuple[pa.Array, pa.Array]:
-    """`tocsin.fields` and `tocsin.types` from the columns that aren't hot, names sorted within a row."""
-    rows: list[np.ndarray[Any, Any]] = []
-    names: list[str] = []
-    sizes: list[int] = []
-    texts: list[list[str]] = []
-    kinds: list[tuple[int, str, str]] = []
+def _maps(
+    rest: dict[str, list[Any]], parts: dict[str, list[Part]], hot: Collection[str], n: int
+) -> tuple[pa.Array, pa.Array]:
+    """`tocsin.fields` and `tocsin.types` from the columns that aren't hot, names sorted within a row; `hot` names those
+    that are set."""
+    fields = _Fields(n)
     objects: dict[str, list[Any]] = {}
-    for name in sorted(rest):
-        values = rest[name]
-        present = [row for row, value in enumerate(values) if value is not None and value != []]
-        if not present:
-            continue
-        rows.append(np.array(present, dtype=np.int64))
-        names.append(name)
-        sizes.append(len(present))
-        types = {type(values[row]) for row in present}
-        if types == {str}:
-            texts.extend([value] if value.isascii() else [text_of(value)] for value in (values[row] for row in present))
-            continue
-        for row in present:
-            items = [item for item in _listed(values[row]) if item is not None]
-            texts.append([text_of(item) for item in items])
-            scalar = {type(item) for item in items}
-            if scalar == {bool}:
-                kinds.append((row, name, "boolean"))
-            elif scalar and scalar <= {int, float}:
-                kinds.append((row, name, "number"))
-            elif dict in scalar:
-                _flatten_objects(name, row, items, objects, n)
-    if objects:
-        more = {key: column for key, column in objects.items() if key not in rest}
-        return _maps({**rest, **more}, n) if more else _assemble(rows, names, sizes, texts, kinds, n)
-    return _assemble(rows, names, sizes, texts, kinds, n)
+    for name in sorted(rest.keys() | parts.keys()):
+        columns: Sequence[Part] = parts.get(name, [])
+        if name in rest:
+            columns = [(range(n), _overlaid(rest[name], columns))]
+        place = fields.name(name)
+        for rows, values in columns:
+            kinds = set(map(type, values))
+            if kinds == {str}:
+                fields.add(place, rows, values)
+                continue
+            there = [(row, value) for row, value in zip(rows, values, strict=True) if value is not None and value != []]
+            if not there:
+                continue
+            kinds.discard(type(None))
+            rows, values = [row for row, _ in there], [value for _, value in there]
+            if kinds == {str}:
+                fields.add(place, rows, values)
+            elif kinds == {int}:
+                fields.add(place, rows, list(map(str, values)))
+                fields.typed(place, rows, "number")
+            else:
+                for row, value in there:
+                    items = [item for item in _listed(value) if item is not None]
+                    fields.add_list(place, row, [text_of(item) for item in items])
+                    scalar = {type(item) for item in items}
+                    if scalar == {bool}:
+                        fields.typed(place, [row], "boolean")
+                    elif scalar and scalar <= {int, float}:
+                        fields.typed(place, [row], "number")
+                    elif dict in scalar:
+                        _flatten_objects(name, row, items, objects, n)
+    more = {key: column for key, column in objects.items() if key not in rest and key not in parts and key not in hot}
+    return _maps({**rest, **more}, parts, hot, n) if more else fields.arrays()
+
+
+def _overlaid(whole: list[Any], parts: Sequence[Part]) -> list[Any]:
+    """A whole column and the parts of the same name as one; both values where both have one."""
+    out = list(whole)
+    for rows, values in parts:
+        for row, value in zip(rows, values, strict=True):
+            if value is not None:
+                out[row] = value if out[row] is None else [*_listed(out[row]), *_listed(value)]
+    return out
 
 
 def _flatten_objects(
@@ -343,33 +384,74 @@ def _flatten_objects(
                     column[row] = [one] if column[row] is None else [*column[row], one]
 
 
-def _assemble(
-    rows: list[np.ndarray[Any, Any]],
-    names: list[str],
-    sizes: list[int],
-    texts: list[list[str]],
-    kinds: list[tuple[int, str, str]],
-    n: int,
-) -> tuple[pa.Array, pa.Array]:
-    if not rows:
-        return _empty(SCHEMA.field(FIELDS).type, n), _empty(SCHEMA.field(TYPES).type, n)
-    at = np.concatenate(rows)
-    order = np.argsort(at, kind="stable")
+class _Fields:
+    """The two maps while they are collected, name by name."""
+
+    def __init__(self, n: int) -> None:
+        self._n = n
+        self._names: list[str] = []
+        self._rows: list[int] = []
+        self._of: list[int] = []
+        self._texts: list[str] = []
+        self._sizes: list[tuple[int, int]] = []  # (entry, values) of entries that hold other than one value
+        self._typed: list[tuple[Sequence[int], int, str]] = []
+
+    def name(self, name: str) -> int:
+        """The number of a name; names come sorted."""
+        self._names.append(name)
+        return len(self._names) - 1
+
+    def add(self, place: int, rows: Sequence[int], values: Sequence[str]) -> None:
+        """One text a row."""
+        self._rows.extend(rows)
+        self._of.extend([place] * len(rows))
+        self._texts.extend(value if value.isascii() else text_of(value) for value in values)
+
+    def add_list(self, place: int, row: int, values: Sequence[str]) -> None:
+        """Several texts of one row."""
+        if len(values) != 1:
+            self._sizes.append((len(self._rows), len(values)))
+        self._rows.append(row)
+        self._of.append(place)
+        self._texts.extend(values)
+
+    def typed(self, place: int, rows: Sequence[int], kind: str) -> None:
+        """The values of that name were of this kind in these rows."""
+        self._typed.append((rows, place, kind))
+
+    def arrays(self) -> tuple[pa.Array, pa.Array]:
+        """`tocsin.fields` and `tocsin.types`."""
+        n = self._n
+        if not self._rows:
+            return _empty(SCHEMA.field(FIELDS).type, n), _empty(SCHEMA.field(TYPES).type, n)
+        names = pa.array(self._names, pa.string())
+        at = np.array(self._rows, dtype=np.int64)
+        order = np.argsort(at, kind="stable")
+        sizes = np.ones(len(at), dtype=np.int32)
+        for entry, size in self._sizes:
+            sizes[entry] = size
+        ends = np.zeros(len(at) + 1, dtype=np.int32)
+        np.cumsum(sizes, out=ends[1:])
+        items = pa.ListArray.from_arrays(pa.array(ends), pa.array(self._texts, pa.string())).take(pa.array(order))
+        keys = names.take(pa.array(np.array(self._of, dtype=np.int32)[order]))
+        fields = pa.MapArray.from_arrays(_ends(at, n), keys, items)
+        if not self._typed:
+            return fields, _empty(SCHEMA.field(TYPES).type, n)
+        at = np.concatenate([np.asarray(rows, dtype=np.int64) for rows, _, _ in self._typed])
+        order = np.argsort(at, kind="stable")
+        counts = [len(rows) for rows, _, _ in self._typed]
+        of = np.repeat(np.array([place for _, place, _ in self._typed], dtype=np.int32), counts)[order]
+        kinds = pa.array([kind for _, _, kind in self._typed], pa.string()).take(
+            pa.array(np.repeat(np.arange(len(counts)), counts)[order])
+        )
+        return fields, pa.MapArray.from_arrays(_ends(at, n), names.take(pa.array(of)), kinds)
+
+
+def _ends(at: np.ndarray[Any, Any], n: int) -> pa.Array:
+    """Where each row's entries begin and end, from the rows of all entries."""
     offsets = np.zeros(n + 1, dtype=np.int32)
     np.cumsum(np.bincount(at, minlength=n), out=offsets[1:])
-    number = np.repeat(np.arange(len(names), dtype=np.int32), sizes)[order]
-    keys = pc.take(pa.array(names, pa.string()), pa.array(number))
-    items = pa.array(texts, pa.list_(pa.string())).take(pa.array(order))
-    fields = pa.MapArray.from_arrays(pa.array(offsets), keys, items)
-    if not kinds:
-        return fields, _empty(SCHEMA.field(TYPES).type, n)
-    kinds.sort()
-    counts = np.zeros(n + 1, dtype=np.int32)
-    np.cumsum(np.bincount([row for row, _, _ in kinds], minlength=n), out=counts[1:])
-    types = pa.MapArray.from_arrays(
-        pa.array(counts), pa.array([name for _, name, _ in kinds]), pa.array([kind for _, _, kind in kinds])
-    )
-    return fields, types
+    return pa.array(offsets)
 
 
 def _names(overflow: dict[str, list[int]], n: int) -> pa.Array:

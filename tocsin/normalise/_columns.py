@@ -84,6 +84,11 @@ class From:
     keep: bool = False
 
 
+def fields(names: str) -> frozenset[str]:
+    """ECS names, written with spaces between them."""
+    return frozenset(names.split())
+
+
 def text(*names: str) -> From:
     """Values as they are; the column's type decides what they become."""
     return From(names)

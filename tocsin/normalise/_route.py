@@ -1,7 +1,7 @@
 """Which product stream reads a record: what the user or the setting says, else what the record itself shows.
 
 Products claim their records (`Claim`); nothing here names one. The strongest evidence decides: the document's data set
-or index, a Windows channel, Zeek's path, a document's keys, the file's name, the syslog program, how a text begins, and
+or index, a Windows channel, Zeek's path, a document's keys, the syslog program, how a text begins, the file's name, and
 at last whoever takes what nobody claims. Two products at one strength are a conflict, which the tests look for.
 """
 
@@ -160,30 +160,34 @@ class Router:
             keys = frozenset(facts.shape)
             if found := self._holding([(c, r) for c, r in self._keys if c.keys <= keys], facts):
                 return found
-        if facts.file:
-            name = facts.file.replace("\\", "/").lower()
-            if found := self._holding([(c, r) for c, r in self._paths if _named(name, c.path)], facts):
-                return found
         if facts.text is not None:
             top = head(facts.text)
             if top.program and (
                 found := self._holding(self._programs.get(top.program.lower(), ()), facts, top.message)
             ):
                 return found
-            if found := self._holding(self._texts, facts, top.message):
+            if found := self._holding(self._texts, facts, top.message) or self._of_file(facts):
                 return found
             fallback = "syslog" if top.time or top.priority is not None else facts.fallback
         else:
+            if found := self._of_file(facts):
+                return found
             fallback = facts.fallback
         for name in (fallback, facts.fallback, "document"):
             if found := list(dict.fromkeys(route for _, route in self._rest.get(name, ()))):
                 return found
         raise PluginError("no product takes the records that nobody claims", where="tocsin.normalise")
 
+    def _of_file(self, facts: _Facts) -> list[Route]:
+        name = (facts.file or "").replace("\\", "/").lower()
+        if not name:
+            return []
+        return self._holding([(c, r) for c, r in self._paths if _named(name, c.path)], facts)
+
     def _holding(self, claims: Iterable[tuple[Claim, Route]], facts: _Facts, body: str | None = None) -> list[Route]:
-        """The streams of those claims whose every property holds: those of narrower claims only, where there are any (a
-        kernel message with a firewall's text before any kernel message)."""
-        found: dict[bool, dict[Route, None]] = {True: {}, False: {}}
+        """The streams of those claims whose every property holds, and of these the claims that say most: a kernel
+        message with a firewall's text before any kernel message."""
+        found: dict[int, dict[Route, None]] = {}
         for claim, route in claims:
             if claim.first and (facts.text is None or not self._begins(claim.first, facts.text, body)):
                 continue
@@ -193,8 +197,8 @@ class Router:
                 continue
             if claim.zeek and facts.zeek not in claim.zeek:
                 continue
-            found[_narrow(claim)][route] = None
-        return list(found[True] or found[False])
+            found.setdefault(_says(claim), {})[route] = None
+        return list(found[max(found)]) if found else []
 
     def _begins(self, pattern: str, text: str, body: str | None) -> bool:
         compiled = self._first[pattern]
@@ -215,6 +219,12 @@ class Router:
 
 def _narrow(claim: Claim) -> bool:
     return bool(claim.first or claim.keys or claim.path)
+
+
+def _says(claim: Claim) -> int:
+    """How many properties a claim has."""
+    parts = (claim.dataset, claim.channel, claim.program, claim.path, claim.first, claim.keys, claim.zeek)
+    return sum(map(bool, parts))
 
 
 @lru_cache(maxsize=4096)

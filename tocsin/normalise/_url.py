@@ -35,7 +35,7 @@ class Url(NamedTuple):
 
 @lru_cache(maxsize=16384)
 def url(text: str) -> Url:
-    """The parts of a URL or of a request target (`/path?query`). Nothing is refused."""
+    """The parts of a URL or of a request target (`/path?query`); the path percent-decoded once. Nothing is refused."""
     match = _PARTS.match(text)
     scheme, authority, path, query, fragment = match.groups() if match else (None, None, text, None, None)
     username = password = domain = port = None
@@ -48,7 +48,7 @@ def url(text: str) -> Url:
         password,
         domain.strip("[]") if domain else None,
         number,
-        path or None,
+        unquote(path, errors="replace") if path and "%" in path else path or None,
         query,
         fragment,
         extension(path) if path else None,
