@@ -16,7 +16,8 @@ from tocsin.errors import UnsupportedError
 from tocsin.event import ip
 from tocsin.event.schema import FIELDS, HOT, OVERFLOW, TYPES, Column, Kind
 from tocsin.event.text import fold, tokens
-from tocsin.lang._literals import INT64, number
+from tocsin.lang._literals import INT64
+from tocsin.lang.ir import FALSE as FALSE_NODE
 from tocsin.lang.ir import (
     Always,
     And,
@@ -36,14 +37,12 @@ from tocsin.lang.ir import (
     Source,
     Test,
     Words,
-    all_of,
-    any_of,
 )
+from tocsin.lang.lists import Rows, expand
 
 # ClickHouse's parser stops at 1,000 levels, and each of ours takes up to three of its own.
 DEEPEST: Final = 200
 MOST_LEAVES: Final = 20_000
-Rows = Callable[[str], Sequence[Mapping[str, str]]]
 
 FALSE: Final = "0"
 _SIGNED64: Final = range(-(2**63), 2**63)
@@ -79,7 +78,7 @@ def where(
 
     `prefix` begins every parameter's name. `hot` are the table's columns (`ALERT_HOT` for alerts). `keys` are all
     names that the map of any row has, where that is known: what isn't among them is not read. `lists` gives the rows
-    of a list by its name. Raises `UnsupportedError` for a tree deeper or larger than ClickHouse takes.
+    of a list. Raises `UnsupportedError` for a tree deeper or larger than ClickHouse takes.
     """
     writer = Writer(prefix, hot, keys, lists)
     return Sql(writer.condition(predicate), writer.parameters)
@@ -140,8 +139,8 @@ class Writer:
             case Test(read, op):
                 return self.test(read, op)
             case InList():
-                return self.condition(listed(node, self.lists(node.list) if self.lists else ()), depth + 1)
-        from tocsin.lang import _sql_expressions  # it needs this module's Writer
+                return self.condition(expand(node, self.lists) if self.lists else FALSE_NODE, depth + 1)
+        from tocsin.lang import _sql_expressions  # it names this module too
 
         return _sql_expressions.condition(self, node)
 
@@ -176,12 +175,10 @@ class Writer:
         """Where an alias holds; None: everywhere."""
         if scope is None:
             return None
-        parts = []
-        if scope.datasets:
-            parts.append(f"`event.dataset` IN {self.parameter('Array(String)', sorted(scope.datasets))}")
+        parts = [f"`event.dataset` IN {self.parameter('Array(String)', sorted(scope.datasets))}"]
         if scope.codes:
             parts.append(f"`event.code` IN {self.parameter('Array(String)', sorted(scope.codes))}")
-        return _joined(" AND ", parts, "1") if parts else None
+        return _joined(" AND ", parts, "1")
 
     def map_values(self, name: str) -> str:
         """The texts that the map has under a name."""
@@ -200,8 +197,8 @@ class Writer:
         if isinstance(op, Exists):
             return f"notEmpty({name})" if column.many else f"isNotNull({name})"
         if column.many:
-            return self._any(name, self._element("x", column.kind, op), op, column.kind)
-        test = self._element(name, column.kind, op)
+            return self._any(name, self._element("x", column.kind, kind, op), op, column.kind)
+        test = self._element(name, column.kind, kind, op)
         if source.name in self.folded and isinstance(op, Equals) and not op.fold and _all_text(op.values):
             return f"({self._string(name, Equals(op.values, True))} AND {test})"
         return test
@@ -216,35 +213,33 @@ class Writer:
 
     # ---- one value of a typed column ----
 
-    def _element(self, x: str, kind: Kind, op: Op) -> str:
+    def _element(self, x: str, kind: Kind, asked: Kind, op: Op) -> str:
+        """`op` on one value of a column of `kind`, for a field that is `asked` as another perhaps."""
+        if isinstance(op, Range) and op.low is None and op.high is None:
+            return f"isNotNull({x})"
         match kind:
             case Kind.LONG:
-                return self._of_number(x, kind, op, f"toString({x})")
+                return self._of_number(x, kind, op) or self._of_text(f"toString({x})", asked, op)
             case Kind.DOUBLE:
-                return self._of_number(x, kind, op, f"toString({x})")
+                return self._of_number(x, kind, op) or FALSE  # a double's text is nobody's business
+            case Kind.DATE:
+                return self._date(x, op) if asked is Kind.DATE and isinstance(op, (Equals, Range)) else FALSE
             case Kind.BOOLEAN:
                 if isinstance(op, Equals) and all(isinstance(value, bool) for value in op.values):
-                    parts = [x if value else f"NOT {x}" for value in dict.fromkeys(op.values)]
-                    return _joined(" OR ", parts, FALSE)
+                    return self._in(x, "Bool", list(op.values))
                 return self._string(f"toString({x})", op)
-            case Kind.DATE:
-                micros = f"toUnixTimestamp64Micro({x})"
-                if isinstance(op, (Equals, Range)) and _whole(op):
-                    return self._date(x, op)
-                return self._of_number(micros, Kind.LONG, op, date_text(x))
             case Kind.IP:
-                return self._address(x, op, ip_text(x))
-        return self._of_text(x, kind, op)
+                return self._address(x, op, asked) or self._string(ip_text(x), op)
+        return self._of_text(x, asked, op)
 
-    def _of_number(self, x: str, kind: Kind, op: Op, text: str) -> str:
-        """`op` on a number; on its decimal text where `op` asks for a text."""
+    def _of_number(self, x: str, kind: Kind, op: Op) -> str | None:
+        """`op` on a number; None where `op` asks for a text."""
         match op:
             case Equals(values) if not any(isinstance(value, str) for value in values):
-                found = [value for value in values if not isinstance(value, bool)]
-                return self._is_one_of(x, kind, [value for value in found if isinstance(value, (int, float))])
+                return self._is_one_of(x, kind, [v for v in values if isinstance(v, (int, float)) and _is_number(v)])
             case Range(low, high) if not isinstance(low, (str, bytes)) and not isinstance(high, (str, bytes)):
                 return self._between(x, kind, op)
-        return self._string(text, op)
+        return None
 
     def _is_one_of(self, x: str, kind: Kind, values: Sequence[int | float]) -> str:
         if kind is Kind.DOUBLE:
@@ -287,32 +282,41 @@ class Writer:
     def _date(self, x: str, op: Equals | Range) -> str:
         """On the column itself, whose indexes know it."""
         if isinstance(op, Equals):
-            parts = [f"{x} = {self._moment(int(value))}" for value in op.values if _in64(value)]
+            found = [_exact_int(v) for v in op.values if isinstance(v, (int, float)) and _is_number(v)]
+            parts = [f"{x} = {self._moment(value)}" for value in found if value is not None and value in _SIGNED64]
             return _joined(" OR ", parts, FALSE)
         parts = []
         for bound, included, sign in ((op.low, op.low_included, ">"), (op.high, op.high_included, "<")):
             if bound is None:
                 continue
-            micros = min(max(int(bound), -(2**63)), 2**63 - 1)
-            parts.append(f"{x} {sign}{'=' if included else ''} {self._moment(micros)}")
+            if isinstance(bound, (str, bytes)) or bound != bound:
+                return FALSE
+            whole, including = _int_bound(bound, included, sign)
+            if whole is None:
+                if (sign == ">") == (bound > 0):
+                    return FALSE
+                continue
+            micros = min(max(whole, -(2**63)), 2**63 - 1)
+            parts.append(f"{x} {sign}{'=' if including else ''} {self._moment(micros)}")
         return _joined(" AND ", parts, f"isNotNull({x})")
 
     def _moment(self, micros: int) -> str:
         return f"fromUnixTimestamp64Micro({self.parameter('Int64', micros)}, 'UTC')"
 
-    def _address(self, x: str, op: Op, text: str) -> str:
+    def _address(self, x: str, op: Op, asked: Kind) -> str | None:
+        """`op` on an address; None where `op` asks for its text."""
         match op:
-            case Equals(values) if _all_text(values):
+            case Equals(values) if asked is Kind.IP and _all_text(values):
+                # A text that is no address equals none; the map's texts are asked elsewhere.
                 found = [packed for packed in (ip.packed(str(value)) for value in values) if packed is not None]
-                return self._in(x, "IPv6", [_six(packed) for packed in found])
-            case Range(low, high) if isinstance(low, (bytes, type(None))) and isinstance(high, (bytes, type(None))):
+                return self._in(x, "IPv6", [six(packed) for packed in found])
+            case Range(low, high) if isinstance(low, bytes) or isinstance(high, bytes):
                 parts = []
                 for bound, included, sign in ((low, op.low_included, ">"), (high, op.high_included, "<")):
                     if isinstance(bound, bytes):
-                        given = self.parameter("IPv6", _six(bound))
-                        parts.append(f"{x} {sign}{'=' if included else ''} {given}")
-                return _joined(" AND ", parts, f"isNotNull({x})")
-        return self._string(text, op)
+                        parts.append(f"{x} {sign}{'=' if included else ''} {self.parameter('IPv6', six(bound))}")
+                return _joined(" AND ", parts, FALSE)
+        return None
 
     # ---- one value that is a text ----
 
@@ -323,37 +327,31 @@ class Writer:
                 if all(isinstance(value, bool) for value in values):
                     return self._in(x, "String", ["true" if value else "false" for value in values])
                 if kind is Kind.IP and _all_text(values):
-                    # What is no address can only be met as the text that it is.
                     dirty = [str(value) for value in values if ip.packed(str(value)) is None]
-                    parts = [self._address(_six_of(x), op, x)]
+                    parts = [self._address(six_of(x), op, kind) or FALSE]
                     if dirty:
                         parts.append(self._string(x, Equals(tuple(dirty), op.fold)))
                     return _joined(" OR ", [part for part in parts if part != FALSE], FALSE)
                 if not _all_text(values):
-                    numbers = [v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
+                    numbers = [value for value in values if isinstance(value, (int, float)) and _is_number(value)]
                     if kind is Kind.DATE:
-                        return self._in(_micros_of(x), "Int64", [v for v in numbers if _in64(v)])
+                        return self._is_one_of(micros_of(x), Kind.LONG, numbers)
                     return self._number_text(x, lambda y, k: self._is_one_of(y, k, numbers))
             case Range(low, high):
                 if isinstance(low, bytes) or isinstance(high, bytes):
-                    return self._address(_six_of(x), op, x)
-                if isinstance(low, (int, float)) or isinstance(high, (int, float)):
+                    return self._address(six_of(x), op, kind) or FALSE
+                if _is_number(low) or _is_number(high):
                     if kind is Kind.DATE:
-                        return self._between(_micros_of(x), Kind.LONG, op)
+                        return self._between(micros_of(x), Kind.LONG, op)
                     return self._number_text(x, lambda y, k: self._between(y, k, op))
         return self._string(x, op)
 
     def _number_text(self, x: str, ask: Callable[[str, Kind], str]) -> str:
         """`ask` of the number that a text spells: exactly where it is whole, as a double otherwise."""
-        whole, real = ask(f"toInt128OrNull({x})", Kind.UNKNOWN), ask(f"toFloat64OrNull({x})", Kind.DOUBLE)
-        parts = []
-        if whole != FALSE:
-            bound = f"toInt128OrNull({x}) BETWEEN -9223372036854775808 AND 18446744073709551615"
-            parts.append(f"(match({x}, {_INTEGER}) AND {bound} AND {whole})")
-        if real != FALSE:
-            finite = f"isFinite(toFloat64OrNull({x}))"
-            parts.append(f"(NOT match({x}, {_INTEGER}) AND match({x}, {_DECIMAL}) AND {finite} AND {real})")
-        return _joined(" OR ", parts, FALSE)
+        halves = whole_and_real(x)
+        parts = [ask(halves[0], Kind.UNKNOWN), ask(halves[1], Kind.DOUBLE)]
+        # NULL OR 1 is 1: only one half is a number.
+        return _joined(" OR ", [part for part in parts if part != FALSE], FALSE)
 
     def _string(self, x: str, op: Op) -> str:
         match op:
@@ -363,7 +361,7 @@ class Writer:
                     return self._in(f"lower({x})", "String", [fold(text) for text in texts])
                 return self._in(x, "String", texts)
             case Like(parts, folded):
-                return self._like(f"lower({x})" if folded else x, [_folded(part, folded) for part in parts])
+                return self.like(f"lower({x})" if folded else x, [_folded(part, folded) for part in parts])
             case Regex():
                 return f"match({x}, {self.parameter('String', pattern_of(op))})"
             case Range(low, high):
@@ -378,7 +376,8 @@ class Writer:
                 return self._words(f"lower({x})", words)
         return f"isNotNull({x})"
 
-    def _like(self, x: str, parts: list[str | Gap]) -> str:
+    def like(self, x: str, parts: Sequence[str | Gap]) -> str:
+        """The text `x` has the shape, as it is (folded before)."""
         parts = _tidy(parts)
         match parts:
             case []:
@@ -411,42 +410,6 @@ class Writer:
         return _joined(" AND ", list(dict.fromkeys(parts)), FALSE)
 
 
-def listed(node: InList, rows: Sequence[Mapping[str, str]]) -> Predicate:
-    """`InList` spelt out: a value of the field is in the list, with its row's other columns met (an empty one is)."""
-    groups: dict[tuple[str, ...], list[str]] = {}
-    for row in rows:
-        value = (row.get("value") or "").strip()
-        if value:
-            groups.setdefault(tuple((row.get(name) or "").strip() for name, _ in node.narrow), []).append(value)
-    found = []
-    for narrow, values in groups.items():
-        also = [_row_test(node.narrow[i][1], [text]) for i, text in enumerate(narrow) if text]
-        found.append(all_of(_row_test(node.field, values), *also))
-    return any_of(*found)
-
-
-def _row_test(read: Field, texts: Sequence[str]) -> Predicate:
-    plain: list[str] = []
-    parts: list[Predicate] = []
-    numbers: list[int | float] = []
-    for text in texts:
-        if read.kind is Kind.IP and "/" in text:
-            block = ip.bounds(text)
-            if block is not None:
-                parts.append(Test(read, Range(block[0], block[1])))
-            continue
-        value = number(text) if read.kind in (Kind.LONG, Kind.DOUBLE) else None
-        if value is None:
-            plain.append(text)
-        else:
-            numbers.append(value)
-    if plain:
-        parts.append(Test(read, Equals(tuple(plain))))
-    if numbers:
-        parts.append(Test(read, Equals(tuple(numbers))))
-    return any_of(*parts)
-
-
 def pattern_of(op: Regex) -> str:
     """The pattern with its flags, as RE2 takes it."""
     on = ("i" if op.fold else "") + ("m" if op.multiline else "") + ("s" if op.dotall else "")
@@ -474,13 +437,8 @@ def _all_text(values: Sequence[Any]) -> bool:
     return all(isinstance(value, str) for value in values)
 
 
-def _whole(op: Equals | Range) -> bool:
-    held = op.values if isinstance(op, Equals) else [bound for bound in (op.low, op.high) if bound is not None]
-    return all(isinstance(value, int) and not isinstance(value, bool) for value in held)
-
-
-def _in64(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value in _SIGNED64
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _exact_int(value: int | float) -> int | None:
@@ -519,29 +477,41 @@ def _float_bound(bound: int | float, included: bool, sign: str) -> tuple[float, 
     return real, (real > bound) == (sign == ">")
 
 
-def _six(packed: bytes) -> str:
+def six(packed: bytes) -> str:
     """16 bytes as ClickHouse reads an IPv6 parameter."""
-    groups = [packed[i : i + 2].hex() for i in range(0, 16, 2)]
-    return ":".join(groups)
+    return ":".join(packed[i : i + 2].hex() for i in range(0, 16, 2))
 
 
-def _six_of(x: str) -> str:
+def six_of(x: str) -> str:
     """The address that a text spells (as `event.ip.packed` reads it), or NULL, in SQL."""
-    bare = f"extract(trimBoth({x}), '^[[]?([0-9A-Fa-f:.]+)(?:%.*)?[]]?$')"
+    bare = f"extract(trimBoth(ifNull({x}, '')), '^(?:[[])?([0-9A-Fa-f:.]+)(?:%[^]]*)?(?:])?$')"
     return f"toIPv6OrNull({bare})"
 
 
-def _micros_of(x: str) -> str:
-    """The time that a text spells (as `event.time.from_text` reads ISO texts and numbers by their digits), in SQL."""
-    digits = f"toInt64OrNull({x})"
+def whole_and_real(x: str) -> tuple[str, str]:
+    """The number that a text spells (as `_literals.number` reads it), in SQL: Int128 where it is whole, else Float64;
+    both NULL where it is none."""
+    whole = f"toInt128OrNull({x})"
+    fits = f"match({x}, {_INTEGER}) AND {whole} BETWEEN -9223372036854775808 AND 18446744073709551615"
+    real = f"toFloat64OrNull({x})"
+    other = f"NOT match({x}, {_INTEGER}) AND match({x}, {_DECIMAL}) AND isFinite({real})"
+    return f"if({fits}, {whole}, NULL)", f"if({other}, {real}, NULL)"
+
+
+def micros_of(x: str) -> str:
+    """The time that a text spells, in SQL: as `event.time.from_text` reads ISO texts, and numbers by their digits."""
+    text = f"trimBoth({x})"
+    digits = f"toInt64OrNull({text})"
+    iso = "^[0-9]{4}[-/][0-9]{2}[-/][0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,12})?)?)?"
+    iso += " *(?:Z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2}|[+-][0-9]{2})?$"
     return (
-        f"multiIf(match({x}, '^[0-9]{{4}}[-/][0-9]{{2}}[-/][0-9]{{2}}'),"
-        f" toUnixTimestamp64Micro(parseDateTime64BestEffortOrNull({x}, 6, 'UTC')),"
-        f" match({x}, '^[0-9]{{1,11}}$'), {digits} * 1000000,"
-        f" match({x}, '^[0-9]{{12,14}}$'), {digits} * 1000,"
-        f" match({x}, '^[0-9]{{15,16}}$'), {digits},"
-        f" match({x}, '^1[1-3][0-9]{{16}}$'), intDiv({digits}, 10) - 11644473600000000,"
-        f" match({x}, '^[0-9]{{17,19}}$'), intDiv({digits}, 1000), NULL)"
+        f"multiIf(match({text}, '(?i){iso}'),"
+        f" toUnixTimestamp64Micro(parseDateTime64BestEffortOrNull(replaceOne({text}, ',', '.'), 6, 'UTC')),"
+        f" match({text}, '^[0-9]{{1,11}}$'), {digits} * 1000000,"
+        f" match({text}, '^[0-9]{{12,14}}$'), {digits} * 1000,"
+        f" match({text}, '^[0-9]{{15,16}}$'), {digits},"
+        f" match({text}, '^1[1-3][0-9]{{16}}$'), intDiv({digits}, 10) - 11644473600000000,"
+        f" match({text}, '^[0-9]{{17,19}}$'), intDiv({digits}, 1000), NULL)"
     )
 
 
@@ -568,4 +538,6 @@ def _like_escaped(text: str) -> str:
 
 def _token_shape(shape: Sequence[str | Gap]) -> str:
     signs = {Gap.ANY: f"{_TOKEN_CHARACTER}*", Gap.ONE: _TOKEN_CHARACTER}
+    if all(part is Gap.ANY or part == "" for part in shape):
+        return f"{_TOKEN_CHARACTER}+"
     return "".join(signs[part] if isinstance(part, Gap) else fold(part) for part in shape)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tocsin.lang.fields import Alias
-from tocsin.lang.sql import Rows
+from tocsin.lang.lists import Rows
 from tocsin.store._alerts import Alerts
 from tocsin.store._care import Care, Size
 from tocsin.store._engine import Engine, Memory, connect
@@ -97,7 +97,7 @@ def open(  # noqa: A001  # it is what one does with a store, and it is called as
     lists: Rows | None = None,
 ) -> Store:
     """The store at `chdb:///folder` or `clickhouse(s)://user:password@host:port/database`, its tables brought up to
-    this version. `aliases` are the products', `lists` gives the rows of a list by name (`ports.Lists.rows`).
+    this version. `aliases` are the products', `lists` has the lists that rules use (`ports.Lists`).
 
     Raises `ConfigError` where the address can't be had, another process has the folder, or a later version made it.
     """

@@ -12,7 +12,8 @@ from tocsin.event.document import Document, readable, restored, to_documents
 from tocsin.event.schema import FIELDS, OVERFLOW, TYPES, Column, Kind
 from tocsin.lang.fields import Alias, Names
 from tocsin.lang.ir import Field, Predicate, Source
-from tocsin.lang.sql import Rows, Writer, date_text, ip_text, quote
+from tocsin.lang.lists import Rows
+from tocsin.lang.sql import Writer, date_text, ip_text, quote
 from tocsin.ports import ALL_TIME, Histogram, Span, Table, TopValues
 from tocsin.store._ddl import FOLDED, HOUR
 from tocsin.store._engine import Engine
