@@ -14,10 +14,13 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tocsin.detect import _derived
+from tocsin.event.batch_script import script_of
 from tocsin.event.schema import HOT, Column, Kind
 
 LEVELS: Final = (1, 2, 3)
-PARTS: Final = ("name", "executable", "command_line", "canonical")
+# `script` is the batch file that a shell runs in command position (`event.batch_script`).
+PARTS: Final = ("name", "executable", "command_line", "canonical", "script")
 COLUMNS: Final[dict[str, Column]] = {
     f"tocsin.ancestor.{level}.{part}": Column(
         f"tocsin.ancestor.{level}.{part}", Kind.KEYWORD, False, pa.string(), "Nullable(String)"
@@ -25,8 +28,16 @@ COLUMNS: Final[dict[str, Column]] = {
     for level in LEVELS
     for part in PARTS
 }
-# What rules' names are resolved with: hot columns and the ancestors.
-RULE_HOT: Final[Mapping[str, Column]] = {**HOT, **COLUMNS}
+# What rules' names are resolved with: hot columns, the ancestors, and what is worked out of an event's own columns.
+RULE_HOT: Final[Mapping[str, Column]] = {**HOT, **COLUMNS, **_derived.COLUMNS}
+
+_OWN: Final = {
+    "name": "process.parent.name",
+    "executable": "process.parent.executable",
+    "command_line": "process.parent.command_line",
+    "canonical": "tocsin.canonical.parent_command_line",
+    "script": "tocsin.canonical.parent_command_line",
+}
 
 
 class Process(NamedTuple):
@@ -37,6 +48,11 @@ class Process(NamedTuple):
     executable: str | None
     command_line: str | None
     canonical: str | None
+
+    @property
+    def script(self) -> str | None:
+        """The batch file that it runs."""
+        return script_of(self.canonical)
 
 
 class Ancestors:
@@ -67,23 +83,23 @@ class Ancestors:
             hosts = batch.column("host.name").take(index).to_pylist()
             for row, host, entity in zip(rows, hosts, parents.take(index).to_pylist(), strict=True):
                 self._climb(columns, n, row, host, entity)
-            own = {
-                "name": "process.parent.name",
-                "executable": "process.parent.executable",
-                "command_line": "process.parent.command_line",
-                "canonical": "tocsin.canonical.parent_command_line",
-            }
-            # the event's own word on its parent is there even if its start was not seen
-            for part, source in own.items():
-                values = columns.setdefault(f"tocsin.ancestor.1.{part}", [None] * n)
-                for row, value in zip(rows, batch.column(source).take(index).to_pylist(), strict=True):
-                    if value is not None:
-                        values[row] = value
+        self._own(columns, batch)
         arrays = [
             pa.array(columns[name], pa.string()) if name in columns else pa.nulls(n, pa.string()) for name in COLUMNS
         ]
         schema = pa.schema([*batch.schema, *(pa.field(name, pa.string()) for name in COLUMNS)])
         return pa.RecordBatch.from_arrays([*batch.columns, *arrays], schema=schema)
+
+    def _own(self, columns: dict[str, list[str | None]], batch: pa.RecordBatch) -> None:
+        """The event's own word on its parent: it is there even if the parent's start was not seen."""
+        for part, source in _OWN.items():
+            column = batch.column(source)
+            if column.null_count == batch.num_rows:
+                continue
+            values = columns.setdefault(f"tocsin.ancestor.1.{part}", [None] * batch.num_rows)
+            rows = pc.indices_nonzero(column.is_valid())
+            for row, value in zip(rows.to_pylist(), column.take(rows).to_pylist(), strict=True):
+                values[row] = script_of(value) if part == "script" else value
 
     def _climb(self, columns: dict[str, list[Any]], n: int, row: int, host: str | None, entity: str | None) -> None:
         for level in LEVELS:

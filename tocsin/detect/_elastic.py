@@ -9,7 +9,9 @@ Format: https://github.com/elastic/detection-rules (`rule`, `metadata`, `transfo
     reason = "{process.name} on {host.name} …"
     join = ["field", …]          further fields that join its alerts into incidents
     [[tocsin.list]]              name, field, narrow = {port = "destination.port"}, use = "require" | "exclude" |
-    "silence" [[tocsin.severity]]          severity, query (KQL): the first that holds overrides
+                                 "silence"; query (KQL): the list counts for these events only; beaten_by: not for
+                                 values of that other list
+    [[tocsin.severity]]          severity, query (KQL): the first that holds overrides
     [tocsin.unless_common]       query (KQL), by, distinct, at_least: a threshold's veto
     [tocsin.correlation]         window, minimum, observers; [[tocsin.correlation.leg]] name, rules, by;
                                  [[tocsin.correlation.raise]] rules, by, within, severity
@@ -237,11 +239,17 @@ def _lists(
     silencers: list[tuple[str, Predicate]] = []
     names: list[str] = []
     for entry in entries:
-        if unknown := sorted(set(entry) - {"name", "field", "narrow", "use"}):
+        if unknown := sorted(set(entry) - {"name", "field", "narrow", "use", "query", "beaten_by"}):
             raise TocsinError(f"[[tocsin.list]] has no key {quoted(unknown[0])}", where=path)
         narrow = tuple((column, given.names.field(field)) for column, field in entry.get("narrow", {}).items())
-        item = InList(given.names.field(entry["field"]), entry["name"], narrow)
+        field = given.names.field(entry["field"])
+        item: Predicate = InList(field, entry["name"], narrow)
         names.append(entry["name"])
+        if "query" in entry:  # only for events of this kind
+            item = all_of(item, kql.parse(str(entry["query"]), given.names))
+        if "beaten_by" in entry:
+            item = all_of(item, negate(InList(field, entry["beaten_by"])))
+            names.append(entry["beaten_by"])
         match entry.get("use", "silence"):
             case "require":
                 required.append(item)

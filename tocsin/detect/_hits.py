@@ -17,6 +17,7 @@ from tocsin.detect import Rule, RuleType, StepSpec
 from tocsin.detect._ancestors import Ancestors
 from tocsin.detect._client import FIELD as CLIENT
 from tocsin.detect._client import FORWARDED, PEERS, Clients
+from tocsin.detect._derived import Derived
 from tocsin.lang.fields import Names
 from tocsin.lang.ir import Field, Predicate
 from tocsin.lang.match import Matcher
@@ -52,12 +53,13 @@ class HitMaker:
         self._peers = [names.field(name) for name in PEERS]
         self._forwarded = [names.field(name) for name in FORWARDED]
         self.ancestors = Ancestors()
+        self._derived = Derived(self._clients)
 
     def run(self, batch: pa.RecordBatch, processes: pa.RecordBatch | None = None) -> pa.RecordBatch:
         """The hits of a batch of events, in rule order; `processes` are the batch's own process starts."""
         if processes is not None and processes.num_rows:
             self.ancestors.add(processes)
-        wide = self.ancestors.widen(batch)
+        wide = self._derived.widen(self.ancestors.widen(batch))
         matched = self._matcher.match(wide)
         hits: list[Hit] = []
         for (rule, number, silencer), rows in matched.items():

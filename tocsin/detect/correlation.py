@@ -1,8 +1,8 @@
 """Correlations: alerts of other rules within a window become one alert, which rises as further legs come.
 
-A leg's first key is what it joins by (a client's address, say). A leg without it (null) joins every group that has its
-remaining keys: a server's crash, which names no client, joins the clients that failed at that server. So all legs are
-one shard.
+A leg's first key is what it joins by (a client's address, say). A leg without it (null) joins every group that has one
+of its remaining keys: a server's crash, which names no client, joins the clients that failed at a server of that name
+or address. So all legs are one shard.
 """
 
 from __future__ import annotations
@@ -104,8 +104,8 @@ class _Machine:
             else:
                 loose.append(hit)
         for client, own in groups.items():
-            places = {hit.key[1:] for hit in own if len(hit.key) > 1 and any(hit.key[1:])}
-            joined = sorted([*own, *(hit for hit in loose if hit.key[1:] in places)], key=order)
+            places = {value for hit in own for value in hit.key[1:] if value}
+            joined = sorted([*own, *(hit for hit in loose if places.intersection(hit.key[1:]))], key=order)
             yield from self._windows(client, joined)
 
     def _windows(self, client: str, hits: list[Hit]) -> Iterable[Episode]:
