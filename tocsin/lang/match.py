@@ -281,9 +281,9 @@ def _likelihood(test: Test) -> float:
         case Equals(values):
             return float(len(values))
         case Like(parts):
-            return 1 + 20 / max((len(part) for part in parts if isinstance(part, str)), default=0.02)
+            return 1 + 20 / max((len(part) for part in parts if isinstance(part, str) and part), default=0.02)
         case Words(words):
-            return 1 + 20 / sum(len(word) for word in words)
+            return 1 + 20 / max(sum(len(word) for word in words), 1)
         case Regex(pattern):
             return 5 + 20 / max(len(pattern), 1)
     return 50.0
