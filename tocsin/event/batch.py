@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -19,8 +20,8 @@ from tocsin.event import ip, time
 from tocsin.event.schema import FIELDS, HOT, OVERFLOW, RESERVED, SCHEMA, TYPES, Column, Kind
 
 Values = Sequence[Any]
-# Some rows and their values.
-Part = tuple[Sequence[int], Sequence[Any]]
+Rows = np.ndarray[Any, np.dtype[np.int64]]
+Part = tuple[Rows, Sequence[Any]]  # some rows and their values
 _MISSING: Final = object()
 _LIMIT64: Final = 1 << 63
 
@@ -39,8 +40,9 @@ class BatchBuilder:
         self._hot: dict[str, pa.Array] = {}
         self._rest: dict[str, list[Any]] = {}
         self._overflow: dict[str, list[int]] = {}
-        self._sparse: dict[str, list[Any]] = {}
         self._parts: dict[str, list[Part]] = {}
+        self._rows: Sequence[int] = ()
+        self._at = np.empty(0, dtype=np.int64)
 
     def put(self, name: str, values: Values | pa.Array) -> None:
         """Set one column, `n` values long."""
@@ -67,21 +69,9 @@ class BatchBuilder:
     def put_at(self, name: str, rows: Sequence[int], values: Values) -> None:
         """Set a column for some rows, a value a row (None is missing). Calls for one name must not share rows: this is
         for events of many kinds, each with columns of its own."""
-        if len(rows) == self.n and name not in self._sparse and name not in self._parts:
-            into = list(values)
-            if name in self._columns:
-                self._sparse[name] = into
-            else:
-                self._parts[name] = [(range(self.n), into)]
-            return
-        if name in self._columns:
-            into = self._sparse.setdefault(name, [])
-            if not into:
-                into.extend([None] * self.n)
-            for row, value in zip(rows, values, strict=True):
-                into[row] = value
-        else:
-            self._parts.setdefault(name, []).append((rows, values))
+        if rows is not self._rows:
+            self._rows, self._at = rows, np.asarray(rows, dtype=np.int64)
+        self._parts.setdefault(name, []).append((self._at, values))
 
     def source(self, name: str, values: Values) -> None:
         """Set a column under the name that the source itself gave it: a reserved name (`tocsin.*`) can't be claimed."""
@@ -112,14 +102,13 @@ class BatchBuilder:
 
     def has(self, name: str) -> bool:
         """Whether the column was put."""
-        return name in self._hot or name in self._rest or name in self._sparse or name in self._parts
+        return name in self._hot or name in self._rest or name in self._parts
 
     def finish(self) -> pa.RecordBatch:
         """The batch. `@timestamp`, `event.dataset`, `tocsin.id` and `tocsin.ingested` must have been put."""
         arrays = []
-        for name, values in self._sparse.items():
-            self.put(name, values)
-        self._sparse.clear()
+        for name in [name for name in self._parts if name in self._columns]:
+            self._gather(name, self._parts.pop(name))
         self._hot[FIELDS], self._hot[TYPES] = _maps(self._rest, self._parts, self._hot.keys(), self.n)
         self._hot[OVERFLOW] = _names(self._overflow, self.n)
         for column in self._columns.values():
@@ -127,6 +116,23 @@ class BatchBuilder:
             arrays.append(_empty(column.arrow, self.n) if array is None else array)
         schema = pa.schema([pa.field(column.name, column.arrow) for column in self._columns.values()])
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+    def _gather(self, name: str, parts: list[Part]) -> None:
+        """Make a hot column of the parts that were put."""
+        at = parts[0][0] if len(parts) == 1 else np.concatenate([rows for rows, _ in parts])
+        values = parts[0][1] if len(parts) == 1 else list(chain.from_iterable(values for _, values in parts))
+        if self.has(name) or name in (FIELDS, TYPES, OVERFLOW):
+            whole: list[Any] = [None] * self.n
+            for row, value in zip(at.tolist(), values, strict=True):
+                whole[row] = value
+            self.put(name, whole)
+            return
+        array, wrong = convert(self._columns[name], values)
+        self._hot[name] = _scattered(array, at, self.n)
+        if wrong:
+            rows = at[list(wrong)]
+            self._overflow[name] = sorted({*self._overflow.get(name, ()), *rows.tolist()})
+            self._parts.setdefault(name, []).append((rows, list(wrong.values())))
 
     def _keep(self, name: str, values: Values) -> None:
         held = self._rest.get(name)
@@ -183,6 +189,21 @@ def convert(column: Column, values: Values) -> tuple[pa.Array, dict[int, Any]]:
     return _typed(column.arrow, out), wrong
 
 
+def _scattered(array: pa.Array, at: Rows, n: int) -> pa.Array:
+    """An array's values at those rows of a column that is missing elsewhere."""
+    if len(at) == n and bool((at[:-1] < at[1:]).all()):
+        return array
+    if pa.types.is_list(array.type):
+        array = array.take(pa.array(np.argsort(at)))
+        ends = np.zeros(n + 1, dtype=np.int32)
+        ends[at + 1] = np.diff(array.offsets.to_numpy())[np.argsort(np.argsort(at))]
+        np.cumsum(ends, out=ends)
+        return pa.ListArray.from_arrays(pa.array(ends), array.flatten())
+    index = np.full(n, -1, dtype=np.int64)
+    index[at] = np.arange(len(at))
+    return array.take(pa.array(index, mask=index < 0))
+
+
 def _typed(kind: pa.DataType, values: Sequence[Any]) -> pa.Array:
     if pa.types.is_dictionary(kind):
         return pa.array(values, pa.string()).dictionary_encode()
@@ -196,10 +217,7 @@ def _fast(column: Column, values: Values) -> pa.Array | None:
     if not kinds:
         return _empty(column.arrow, len(values))
     if column.many:
-        if kinds != {list} or column.kind is not Kind.KEYWORD:
-            return None
-        array = pa.array(values, column.arrow)
-        return None if array.null_count or array.values.null_count else array
+        return _fast_lists(column, values) if kinds == {list} else None
     if column.kind in (Kind.KEYWORD, Kind.TEXT):
         return _typed(column.arrow, values) if kinds == {str} else None
     if column.kind is Kind.LONG:
@@ -211,6 +229,24 @@ def _fast(column: Column, values: Values) -> pa.Array | None:
         array = pa.array(packed, column.arrow)
         return array if array.null_count == sum(value is None for value in values) else None
     return None
+
+
+def _fast_lists(column: Column, values: Values) -> pa.Array | None:
+    if column.kind is Kind.KEYWORD:
+        array = pa.array([[] if value is None else value for value in values], column.arrow)
+        return None if array.values.null_count else array
+    if column.kind is not Kind.IP:
+        return None
+    flat: list[bytes] = []
+    ends = np.zeros(len(values) + 1, dtype=np.int32)
+    for row, value in enumerate(values):
+        for item in value or ():
+            packed = ip.packed(item) if type(item) is str else None
+            if packed is None:
+                return None
+            flat.append(packed)
+        ends[row + 1] = len(flat)
+    return pa.ListArray.from_arrays(pa.array(ends), pa.array(flat, column.arrow.value_type))
 
 
 def _keyword(value: Any) -> Any:
@@ -325,43 +361,52 @@ def _maps(
     for name in sorted(rest.keys() | parts.keys()):
         columns: Sequence[Part] = parts.get(name, [])
         if name in rest:
-            columns = [(range(n), _overlaid(rest[name], columns))]
+            columns = [(np.arange(n), _overlaid(rest[name], columns))]
         place = fields.name(name)
         for rows, values in columns:
             kinds = set(map(type, values))
-            if kinds == {str}:
-                fields.add(place, rows, values)
-                continue
-            there = [(row, value) for row, value in zip(rows, values, strict=True) if value is not None and value != []]
-            if not there:
-                continue
-            kinds.discard(type(None))
-            rows, values = [row for row, _ in there], [value for _, value in there]
+            if list in kinds or type(None) in kinds:
+                there = [i for i, value in enumerate(values) if value is not None and value != []]
+                if not there:
+                    continue
+                rows, values = rows[there], [values[i] for i in there]
+                kinds.discard(type(None))
             if kinds == {str}:
                 fields.add(place, rows, values)
             elif kinds == {int}:
                 fields.add(place, rows, list(map(str, values)))
                 fields.typed(place, rows, "number")
+            elif kinds == {bool}:
+                fields.add(place, rows, ["true" if value else "false" for value in values])
+                fields.typed(place, rows, "boolean")
             else:
-                for row, value in there:
-                    items = [item for item in _listed(value) if item is not None]
-                    fields.add_list(place, row, [text_of(item) for item in items])
-                    scalar = {type(item) for item in items}
-                    if scalar == {bool}:
-                        fields.typed(place, [row], "boolean")
-                    elif scalar and scalar <= {int, float}:
-                        fields.typed(place, [row], "number")
-                    elif dict in scalar:
-                        _flatten_objects(name, row, items, objects, n)
+                _mixed(fields, place, rows, values, objects, n)
     more = {key: column for key, column in objects.items() if key not in rest and key not in parts and key not in hot}
     return _maps({**rest, **more}, parts, hot, n) if more else fields.arrays()
+
+
+def _mixed(
+    fields: _Fields, place: int, rows: Rows, values: Sequence[Any], objects: dict[str, list[Any]], n: int
+) -> None:
+    """Values of several kinds, or lists: each is looked at."""
+    for at, value in enumerate(values):
+        row = rows[at : at + 1]
+        items = [item for item in _listed(value) if item is not None]
+        fields.add_list(place, row, [text_of(item) for item in items])
+        scalar = {type(item) for item in items}
+        if scalar == {bool}:
+            fields.typed(place, row, "boolean")
+        elif scalar and scalar <= {int, float}:
+            fields.typed(place, row, "number")
+        elif dict in scalar:
+            _flatten_objects(fields.names[place], int(row[0]), items, objects, n)
 
 
 def _overlaid(whole: list[Any], parts: Sequence[Part]) -> list[Any]:
     """A whole column and the parts of the same name as one; both values where both have one."""
     out = list(whole)
     for rows, values in parts:
-        for row, value in zip(rows, values, strict=True):
+        for row, value in zip(rows.tolist(), values, strict=True):
             if value is not None:
                 out[row] = value if out[row] is None else [*_listed(out[row]), *_listed(value)]
     return out
@@ -388,34 +433,37 @@ class _Fields:
     """The two maps while they are collected, name by name."""
 
     def __init__(self, n: int) -> None:
+        self.names: list[str] = []
         self._n = n
-        self._names: list[str] = []
-        self._rows: list[int] = []
-        self._of: list[int] = []
+        self._rows: list[Rows] = []
+        self._count = 0
+        self._of: list[tuple[int, int]] = []  # (name, entries)
         self._texts: list[str] = []
         self._sizes: list[tuple[int, int]] = []  # (entry, values) of entries that hold other than one value
-        self._typed: list[tuple[Sequence[int], int, str]] = []
+        self._typed: list[tuple[Rows, int, str]] = []
 
     def name(self, name: str) -> int:
         """The number of a name; names come sorted."""
-        self._names.append(name)
-        return len(self._names) - 1
+        self.names.append(name)
+        return len(self.names) - 1
 
-    def add(self, place: int, rows: Sequence[int], values: Sequence[str]) -> None:
+    def add(self, place: int, rows: Rows, values: Sequence[str]) -> None:
         """One text a row."""
-        self._rows.extend(rows)
-        self._of.extend([place] * len(rows))
-        self._texts.extend(value if value.isascii() else text_of(value) for value in values)
+        self._rows.append(rows)
+        self._of.append((place, len(rows)))
+        self._count += len(rows)
+        self._texts.extend(values if all(map(str.isascii, values)) else map(text_of, values))
 
-    def add_list(self, place: int, row: int, values: Sequence[str]) -> None:
+    def add_list(self, place: int, row: Rows, values: Sequence[str]) -> None:
         """Several texts of one row."""
         if len(values) != 1:
-            self._sizes.append((len(self._rows), len(values)))
+            self._sizes.append((self._count, len(values)))
         self._rows.append(row)
-        self._of.append(place)
+        self._of.append((place, 1))
+        self._count += 1
         self._texts.extend(values)
 
-    def typed(self, place: int, rows: Sequence[int], kind: str) -> None:
+    def typed(self, place: int, rows: Rows, kind: str) -> None:
         """The values of that name were of this kind in these rows."""
         self._typed.append((rows, place, kind))
 
@@ -424,8 +472,9 @@ class _Fields:
         n = self._n
         if not self._rows:
             return _empty(SCHEMA.field(FIELDS).type, n), _empty(SCHEMA.field(TYPES).type, n)
-        names = pa.array(self._names, pa.string())
-        at = np.array(self._rows, dtype=np.int64)
+        names = pa.array(self.names, pa.string())
+        at = np.concatenate(self._rows)
+        of = np.repeat(*np.array(self._of, dtype=np.int64).T)
         order = np.argsort(at, kind="stable")
         sizes = np.ones(len(at), dtype=np.int32)
         for entry, size in self._sizes:
@@ -433,14 +482,14 @@ class _Fields:
         ends = np.zeros(len(at) + 1, dtype=np.int32)
         np.cumsum(sizes, out=ends[1:])
         items = pa.ListArray.from_arrays(pa.array(ends), pa.array(self._texts, pa.string())).take(pa.array(order))
-        keys = names.take(pa.array(np.array(self._of, dtype=np.int32)[order]))
+        keys = names.take(pa.array(of[order]))
         fields = pa.MapArray.from_arrays(_ends(at, n), keys, items)
         if not self._typed:
             return fields, _empty(SCHEMA.field(TYPES).type, n)
-        at = np.concatenate([np.asarray(rows, dtype=np.int64) for rows, _, _ in self._typed])
+        at = np.concatenate([rows for rows, _, _ in self._typed])
         order = np.argsort(at, kind="stable")
         counts = [len(rows) for rows, _, _ in self._typed]
-        of = np.repeat(np.array([place for _, place, _ in self._typed], dtype=np.int32), counts)[order]
+        of = np.repeat([place for _, place, _ in self._typed], counts)[order]
         kinds = pa.array([kind for _, _, kind in self._typed], pa.string()).take(
             pa.array(np.repeat(np.arange(len(counts)), counts)[order])
         )

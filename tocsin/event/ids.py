@@ -7,7 +7,7 @@ record that comes again, whatever way, has the same id and so shows once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 
 Part = str | int | bytes | None
@@ -16,11 +16,33 @@ Part = str | int | bytes | None
 def event_id(kind: str, *parts: Part) -> str:
     """32 hexadecimal digits from a kind ("windows", "client", "kafka", "file", "journal") and its parts."""
     digest = blake2b(kind.encode(), digest_size=16)
-    for part in parts:
-        data = b"" if part is None else part if isinstance(part, bytes) else str(part).encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(8, "big") if part is not None else b"\xff" * 8)
-        digest.update(data)
+    digest.update(_encoded(parts))
     return digest.hexdigest()
+
+
+def ids_with(kind: str, *first: Part) -> Callable[..., str]:
+    """`event_id(kind, *first, …)` as a function of its last parts, for the many records of one origin."""
+    begun = blake2b(kind.encode(), digest_size=16)
+    begun.update(_encoded(first))
+
+    def rest(*parts: Part) -> str:
+        digest = begun.copy()
+        digest.update(_encoded(parts))
+        return digest.hexdigest()
+
+    return rest
+
+
+def _encoded(parts: Iterable[Part]) -> bytes:
+    """Each part after its length, so that no two lists of parts read the same."""
+    out = []
+    for part in parts:
+        if part is None:
+            out.append(b"\xff" * 8)
+            continue
+        data = part if isinstance(part, bytes) else str(part).encode("utf-8", "surrogatepass")
+        out += (len(data).to_bytes(8, "big"), data)
+    return b"".join(out)
 
 
 def stable_id(*parts: Part | Iterable[Part]) -> str:

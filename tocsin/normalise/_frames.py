@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import orjson
 
-from tocsin.event.ids import event_id
+from tocsin.event.ids import ids_with
 from tocsin.event.records import Format, Frame, Origin, length_prefixed
 from tocsin.normalise._tsv import Header
 
@@ -120,10 +120,11 @@ def _identity(frame: Frame) -> Callable[[int, int, bytes], str]:
     """How the frame's records are identified: (number, offset in the payload, raw bytes) → `tocsin.id`."""
     origin = frame.chunk.origin
     if origin.fingerprint is not None and origin.offset is not None:
-        agent, fingerprint, base = origin.agent, origin.fingerprint, origin.offset
-        return lambda number, offset, raw: event_id("file", agent, fingerprint, base + offset, raw)
-    lane, position = frame.lane, frame.position
-    return lambda number, offset, raw: event_id("journal", lane, position, number)
+        base = origin.offset
+        file = ids_with("file", origin.agent, origin.fingerprint)
+        return lambda number, offset, raw: file(base + offset, raw)
+    journal = ids_with("journal", frame.lane, frame.position)
+    return lambda number, offset, raw: journal(number)
 
 
 def _add(out: Parsed, number: int, text: str, identity: str, document: Document | str, index: str | None) -> None:
@@ -169,6 +170,7 @@ def _bulk(frame: Frame, out: Parsed) -> None:
     origin = frame.chunk.origin
     identify = _identity(frame)
     actions: dict[bytes, tuple[str, str | None, str | None] | str] = {}
+    clients: dict[str | None, Callable[..., str]] = {}
     waiting: tuple[str, str | None, str | None] | None = None
     number = 0
     for at, raw in _lines(frame.chunk.payload):
@@ -189,9 +191,12 @@ def _bulk(frame: Frame, out: Parsed) -> None:
         (name, index, client), waiting = waiting, None
         if name != "update":
             index = index or origin.index
-            identity = (
-                event_id("client", origin.key, index, client) if client is not None else identify(number, at, raw)
-            )
+            if client is None:
+                identity = identify(number, at, raw)
+            else:
+                if index not in clients:
+                    clients[index] = ids_with("client", origin.key, index)
+                identity = clients[index](client)
             text = _decoded(raw, out)
             _add(out, number, text, identity, parse_json(raw), index)
         number += 1

@@ -45,6 +45,30 @@ class _Facts(NamedTuple):
     fallback: str
 
 
+class _Probe(NamedTuple):
+    """Where documents of one key order can show what they are: most show little, and looking costs."""
+
+    dataset: bool
+    channel: bool
+    file: bool
+    zeek: str
+    message: bool
+    envelope: bool  # a shipper wrote this around a line that nobody has read yet
+
+    @staticmethod
+    def of(shape: tuple[str, ...]) -> _Probe:
+        tops = {str(name).partition(".")[0] for name in shape}
+        return _Probe(
+            bool(tops & {"event", "data_stream", "fileset"}),
+            bool(tops & {"winlog", "Channel", "log_name", "Event"}),
+            "log" in tops,
+            # `@stream` in ROCK's and Corelight's export
+            next((name for name in ("_path", "@stream") if name in shape), ""),
+            "message" in shape,
+            "winlog" not in tops and bool(tops & {"ecs", "log", "@metadata", "agent"}),
+        )
+
+
 class Router:
     """Knows all claims of `products`. Raises `PluginError` where two of them claim the same name."""
 
@@ -64,6 +88,7 @@ class Router:
         self._first = {c.first: re2.compile(c.first, options) for c, _ in self._claims if c.first}
         self._texts = [(c, r) for c, r in self._claims if c.first and not c.program]
         self._seen: dict[tuple[Any, ...], Route] = {}
+        self._probes: dict[tuple[str, ...], _Probe] = {}
         for info in self._streams.values():  # a stream's own data set needs no claim
             route = Route(next(r.product for r, i in self._streams.items() if i is info), info.name)
             if info.dataset not in self._datasets:
@@ -122,23 +147,26 @@ class Router:
         return self._claimants(self._facts(document, origin, index))
 
     def _facts(self, document: dict[str, Any], origin: Origin, index: str | None) -> _Facts:
-        datasets = _datasets(document)
+        shape = tuple(document)
+        probe = self._probes.get(shape)
+        if probe is None:
+            if len(self._probes) > _CACHE:
+                self._probes.clear()
+            probe = self._probes[shape] = _Probe.of(shape)
+        datasets = _datasets(document) if probe.dataset else ()
         if index is not None and (named := index_dataset(index)) is not None:
             datasets = (*datasets, named)
-        message = document.get("message")
-        shape = tuple(document)
-        text = message if type(message) is str and len(shape) == 1 else None
-        if text is None and type(message) is str and not any(name in self._datasets for name in datasets):
-            # A shipper's envelope around a line that nobody has read yet.
-            if ("winlog" not in document and "ecs" in document) or "log" in document or "@metadata" in document:
-                text = message
-        zeek = document.get("_path", document.get("@stream"))  # the latter in ROCK's and Corelight's export
+        text = document["message"] if probe.message else None
+        unread = len(shape) == 1 or (probe.envelope and not any(name in self._datasets for name in datasets))
+        if type(text) is not str or not unread:
+            text = None
+        zeek = document[probe.zeek] if probe.zeek else None
         return _Facts(
             datasets,
-            _channel(document),
+            _channel(document) if probe.channel else None,
             zeek if type(zeek) is str else None,
             shape,
-            _file(document) or origin.path,
+            (_file(document) if probe.file else None) or origin.path,
             text,
             "document" if len(shape) > 1 or text is None else "text",
         )
