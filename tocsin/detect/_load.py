@@ -7,20 +7,23 @@ A rule that can't run is there all the same, with its status (`invalid`, `unsupp
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from tocsin import registry
 from tocsin.detect import Lowering, Rule, RuleType, _elastic, _sigma
 from tocsin.detect._blind import blind
 from tocsin.errors import QueryError, TocsinError, UnsupportedError
 from tocsin.event.ids import stable_id
+from tocsin.lang import sigma
 from tocsin.lang.fields import Names
+from tocsin.lang.sigma import SigmaRule
 from tocsin.ports import Lists
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 # Larger files are no rules.
 MAX_BYTES: Final = 1 << 20
 
@@ -57,7 +60,7 @@ class Loader:
         rules: dict[str, Rule] = {}
         out: list[Rule] = []
         for path in paths:
-            for rule in self._under(path):
+            for rule in self._read(self._under(path)):
                 if rule.status != "invalid" and rule.id in rules:
                     reason = f"its id is that of {rules[rule.id].path}"
                     out.append(replace(rule, id=stable_id(rule.path), plan=None, status="invalid", reason=reason))
@@ -66,7 +69,12 @@ class Loader:
                 out.append(rule)
         return out
 
-    def _under(self, path: Path) -> Iterator[Rule]:
+    def text(self, text: str, path: str) -> list[Rule]:
+        """The rules of a text as if it stood in the file `path`, whose ending says the format."""
+        return self._read([(path, text, "")])
+
+    def _under(self, path: Path) -> Iterator[tuple[str, str, str]]:
+        """(path, text, why it can't be read) of each file."""
         if path.is_dir():
             files = sorted(f for f in path.rglob("*") if f.suffix in (".toml", ".yml", ".yaml") and f.is_file())
         elif path.is_file():
@@ -74,39 +82,75 @@ class Loader:
         else:
             raise TocsinError("there is no such file or folder", where=str(path))
         for file in files:
-            yield from self.file(file)
+            try:
+                if file.stat().st_size > MAX_BYTES:
+                    yield str(file), "", f"it is larger than {MAX_BYTES} bytes"
+                else:
+                    yield str(file), file.read_text("utf-8"), ""
+            except (OSError, UnicodeDecodeError) as error:
+                yield str(file), "", str(error)
 
-    def file(self, path: Path) -> list[Rule]:
-        """The rules of one file."""
-        try:
-            if path.stat().st_size > MAX_BYTES:
-                return [_broken(str(path), "", "invalid", f"it is larger than {MAX_BYTES} bytes")]
-            text = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            return [_broken(str(path), "", "invalid", str(error))]
-        return self.text(text, str(path))
-
-    def text(self, text: str, path: str) -> list[Rule]:
-        """The rules of a text as if it stood in the file `path`, whose ending says the format."""
-        given = Lowering(self.names, self.lists, path)
-        try:
-            if path.endswith(".toml"):
-                found = [_elastic.read(text, path, self.types, given)]
+    def _read(self, texts: Iterable[tuple[str, str, str]]) -> list[Rule]:
+        """The rules of texts. Sigma's correlations and filters name rules of other files, so they are joined at the
+        end."""
+        out: list[Rule | tuple[SigmaRule, str]] = []
+        for path, text, wrong in texts:
+            if wrong:
+                out.append(_broken(path, text, "invalid", wrong))
+            elif path.endswith(".toml"):
+                out.append(self._guarded(path, text, lambda p=path, t=text: self._elastic(p, t)))  # type: ignore[misc]
             else:
-                found = _sigma.read(text, path, self.types, given)
+                found = self._guarded(path, text, lambda p=path, t=text: self._sigma(p, t))  # type: ignore[misc]
+                out.extend((each, text) for each in found) if isinstance(found, list) else out.append(found)
+        reads = [each[0] for each in out if isinstance(each, tuple)]
+        if not reads:
+            return [self._checked(each) for each in out if isinstance(each, Rule)]
+        resolved = iter(sigma.resolve(reads, self.names, lists=self._list_names()))
+        named = {each.alias: each.id for each in reads if each.alias}
+        used = frozenset(
+            named.get(rule, rule)
+            for each in reads
+            if each.kind == "correlation" and each.parsed is not None
+            for rule in _referenced(each)
+        )
+        rules: list[Rule] = []
+        for each in out:
+            if isinstance(each, Rule):
+                rules.append(self._checked(each))
+                continue
+            if each[0].kind == "filter":
+                if each[0].status != "ok":
+                    rules.append(_sigma.rule_of(each[0], each[1], self.types))
+                continue
+            rules.append(self._checked(_sigma.rule_of(next(resolved), each[1], self.types, used)))
+        return rules
+
+    def _elastic(self, path: str, text: str) -> Rule:
+        return _elastic.read(text, path, self.types, Lowering(self.names, self.lists, path))
+
+    def _sigma(self, path: str, text: str) -> list[SigmaRule]:
+        return sigma.load(text, self.names, path, lists=self._list_names())
+
+    def _list_names(self) -> Iterable[str]:
+        names = getattr(self.lists, "names", None)
+        return names() if names is not None else ()
+
+    def _guarded(self, path: str, text: str, read: Callable[[], T]) -> T | Rule:
+        """What `read` gives, or a rule that says why it can't be read."""
+        try:
+            return read()
         except UnsupportedError as error:
-            found = [_broken(path, text, "unsupported", _reason(error))]
+            return _broken(path, text, "unsupported", _reason(error))
         except QueryError as error:
-            found = [_broken(path, text, "invalid", error.render())]
+            return _broken(path, text, "invalid", error.render())
         except TocsinError as error:
-            found = [_broken(path, text, "invalid", str(error))]
+            return _broken(path, text, "invalid", str(error))
         except RecursionError:
-            found = [_broken(path, text, "invalid", "it is nested too deep")]
+            return _broken(path, text, "invalid", "it is nested too deep")
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             # A shape that its reader did not foresee: the rule is disabled, the rest run.
             log.warning("rule %s can't be read: %s: %s", path, type(error).__name__, error)
-            found = [_broken(path, text, "invalid", f"it can't be read: {type(error).__name__}: {error}")]
-        return [self._checked(rule) for rule in found]
+            return _broken(path, text, "invalid", f"it can't be read: {type(error).__name__}: {error}")
 
     def _checked(self, rule: Rule) -> Rule:
         if rule.status != "ok" or rule.plan is None or self.provided is None:
@@ -136,3 +180,8 @@ def _broken(path: str, text: str, status: str, reason: str) -> Rule:
         reason=reason,
     )
     return replace(rule, status="unsupported" if status == "unsupported" else "invalid")
+
+
+def _referenced(read: SigmaRule) -> Iterable[str]:
+    """The rules that a correlation names, by id or by name."""
+    return [str(reference.reference) for reference in getattr(read.parsed, "rules", None) or ()]

@@ -18,7 +18,7 @@ from tocsin.event.schema import HOT, Column, Kind
 from tocsin.lang.ir import Field, Scope, Source
 
 # Names that mean another everywhere, whatever the product.
-_EVERYWHERE: Final[dict[str, str]] = {
+EVERYWHERE: Final[dict[str, str]] = {
     "http.response.code": "http.response.status_code",
     "data_stream.dataset": "event.dataset",
     "winlog.event_id": "event.code",
@@ -57,11 +57,11 @@ class Names:
 
     def known(self, name: str) -> bool:
         """Whether the catalogue, a hot column or an alias has the name."""
-        return name in self._hot or name in ecs.catalogue() or name in self._aliases or name in _EVERYWHERE
+        return name in self._hot or name in ecs.catalogue() or name in self._aliases or name in EVERYWHERE
 
     def nearest(self, name: str) -> str | None:
         """A known name that is spelt much like it."""
-        close = get_close_matches(name, [*self._hot, *ecs.catalogue(), *self._aliases, *_EVERYWHERE], n=1, cutoff=0.75)
+        close = get_close_matches(name, [*self._hot, *ecs.catalogue(), *self._aliases, *EVERYWHERE], n=1, cutoff=0.75)
         return close[0] if close else None
 
     def like(self, pattern: re.Pattern[str]) -> list[str]:
@@ -70,7 +70,7 @@ class Names:
 
     def all(self) -> set[str]:
         """Every known name: hot columns, the catalogue, aliases."""
-        return {*self._hot, *ecs.catalogue(), *self._aliases, *_EVERYWHERE}
+        return {*self._hot, *ecs.catalogue(), *self._aliases, *EVERYWHERE}
 
     def _resolve(self, name: str) -> Field:
         plain = name
@@ -81,7 +81,7 @@ class Names:
             and (name[:-5] in self._hot or name[:-5] in ecs.catalogue())
         ):
             plain, kind = name[:-5], Kind.TEXT  # ECS's multi-field: the same values, searched by token
-        target = _EVERYWHERE.get(plain, plain)
+        target = EVERYWHERE.get(plain, plain)
         if target != plain:
             kind = self._kind(target)
         sources: dict[Source, None] = {}

@@ -88,6 +88,12 @@ class Normaliser:
         result, _ = self._run(frames)
         return result
 
+    def processes(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The processes that the events of any products start, as rows of `PROCESS_SCHEMA`."""
+        made = [p.processes(batch) for p in self._products.values() if hasattr(p, "processes")]
+        rows = pa.Table.from_batches(made, schema=PROCESS_SCHEMA).combine_chunks()
+        return rows.to_batches()[0] if rows.num_rows else _no_process()
+
     def numbered(self, frames: Sequence[Frame]) -> tuple[pa.RecordBatch, list[int]]:
         """The batch, and each row's record number within its frame or file."""
         result, parsed = self._run(frames)

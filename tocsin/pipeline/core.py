@@ -82,7 +82,9 @@ class Core:
             self.knowledge = knowledge
             self.stage = StateStage(knowledge.running, knowledge.types, StoredHits(self.store), knowledge.lists)
             joiner = Joiner(self.store, self.store, knowledge.event_names)
-            self.engine = AlertEngine(knowledge.rules, self.stage.legs(), self.store, self.store, joiner, {**RISK})
+            self.engine = AlertEngine(
+                knowledge.rules, self.stage.legs(), self.store, self.store, joiner, {str(k): v for k, v in RISK.items()}
+            )
 
     def restore(self) -> None:
         """After a start: what the last hours' hits and legs' alerts say, again; it is known already and changes

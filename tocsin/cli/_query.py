@@ -1,0 +1,114 @@
+"""Queries that people type: parsing by language, time ranges, and where they are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tocsin.cli import _output
+from tocsin.cli._client import Client
+from tocsin.errors import UsageError
+from tocsin.event.document import nested
+from tocsin.lang import queries
+from tocsin.lang.fields import Names
+from tocsin.lang.ir import Predicate, Range, Test, all_of
+from tocsin.pipeline.knowledge import Silence
+from tocsin.ports import Span
+
+parse = queries.parse
+_DEFAULT = {
+    "events": ["@timestamp", "event.dataset", "host.name", "user.name", "event.action", "process.command_line", "message"],
+    "alerts": ["@timestamp", "kibana.alert.severity", "kibana.alert.rule.name", "host.name", "kibana.alert.reason"],
+    "incidents": ["@timestamp", "tocsin.incident.severity", "tocsin.incident.score", "tocsin.incident.title", "tocsin.incident.summary"],
+}  # fmt: skip
+
+
+def span(start: str | None, end: str | None) -> Span:
+    """`--from` and `--to` as a span."""
+    return Span(queries.moment(start), queries.moment(end, up=True))
+
+
+def within(where: Predicate, over: Span, names: Names) -> Predicate:
+    """The predicate within a span."""
+    if over.start is None and over.end is None:
+        return where
+    return all_of(where, Test(names.field("@timestamp"), Range(over.start, over.end, True, False)))
+
+
+def exceptions(path: Path | None) -> list[Silence]:
+    """`--exceptions`: NDJSON, `{"rule": id or "*", "query": KQL}` a line."""
+    if path is None:
+        return []
+    out = []
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            entry = orjson.loads(line)
+            out.append(Silence(str(entry["rule"]), f"exception {number}", str(entry["query"])))
+        except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+            raise UsageError("it is no {rule, query}", where=f"{path}:{number}") from error
+    return out
+
+
+def in_store(
+    query: str,
+    lang: str,
+    of: str,
+    start: str | None,
+    end: str | None,
+    limit: int | None,
+    format: str,  # noqa: A002
+    data: Path | None,
+    url: str | None,
+    key: str | None,
+    fields: Sequence[str] | None,
+) -> Iterator[dict[str, Any]]:
+    """Results from a running server (by address, or by the socket in its data folder), or from a store at rest."""
+    del format, fields
+    client = Client.find(data, url, key)
+    if client is not None:
+        yield from client.search(query, lang, of, start, end, limit)
+        return
+    from tocsin.pipeline.at_rest import search
+
+    assert data is not None
+    yield from search(data, query, lang, of, span(start, end), limit)
+
+
+def show(found: Iterable[dict[str, Any]], fields: Sequence[str] | None, format: str, of: str) -> None:  # noqa: A002
+    """Print results. `--fields` keeps the names as they were asked for."""
+    if format == "ndjson":
+        for row in found:
+            _output.line(_row(row, fields))
+        return
+    rows = list(found)
+    if format == "json":
+        _output.line([_row(row, fields) for row in rows])
+        return
+    documents = [event["event"] for row in rows for event in row.get("events", [row])]
+    columns = list(fields or _DEFAULT[of])
+    if format == "csv":
+        _output.write_csv(columns, ({n: named(d, n) for n in columns} for d in documents))
+        return
+    _output.table(columns, ([named(document, name) for name in columns] for document in documents))
+    _output.note(f"{len(rows)} found")
+
+
+def named(document: dict[str, Any], name: str) -> Any:
+    """A field of a document, by an alias too."""
+    value = document.get(name)
+    return document.get(queries.EVERYWHERE.get(name, name)) if value is None else value
+
+
+def _row(row: dict[str, Any], fields: Sequence[str] | None) -> dict[str, Any]:
+    if "events" in row:
+        return {**row, "events": [_row(event, fields) for event in row["events"]]}
+    document = row["event"]
+    if fields is not None:
+        chosen = {name: value for name in fields if (value := named(document, name)) is not None}
+        return {**row, "event": chosen}
+    return {**row, "event": nested(document)}
