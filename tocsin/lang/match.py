@@ -13,13 +13,14 @@ import itertools
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tocsin.lang._match_columns import Columns, Place
+from tocsin.lang._match_columns import Columns, Encoded, Place
 from tocsin.lang._match_rows import Reader
 from tocsin.lang._match_scan import Memory, Scanner
 from tocsin.lang.ir import (
@@ -102,6 +103,8 @@ class Matcher(Generic[Key]):
         self._wakes = {test: tuple(rules) for test, rules in wakes.items()}
         self._plan.compile()
         self._listed = _Listed(self._plan.in_lists, lists) if self._plan.in_lists else None
+        # Seconds by stage since the start, for the benchmark.
+        self.seconds = dict.fromkeys(("columns", "values", "rows", "predicates"), 0.0)
 
     def match(self, batch: pa.RecordBatch) -> dict[Key, Found]:
         """For each predicate that some event meets, the numbers of their rows, ascending."""
@@ -110,8 +113,9 @@ class Matcher(Generic[Key]):
             return {}
         if self._memory.used >= self._memory.limit:
             self._turn()
-        run = _Run(batch, self._plan, self._listed)
+        run = _Run(batch, self._plan, self._listed, self.seconds)
         met = run.scan()
+        start = perf_counter()
         woken: set[int] = set(self._always)
         for test in met:
             woken.update(self._wakes.get(test, ()))
@@ -121,6 +125,7 @@ class Matcher(Generic[Key]):
             bits = node(run, run.full)
             if bits:
                 found[key] = rows_of(bits, n)
+        self.seconds["predicates"] += perf_counter() - start
         return found
 
     @property
@@ -307,7 +312,8 @@ def _dearness(predicate: Predicate) -> int:
 class _Run:
     """One batch while it is matched: the bit set of each test that was met, and what is worked out only when asked."""
 
-    def __init__(self, batch: pa.RecordBatch, plan: _Plan, listed: _Listed | None) -> None:
+    def __init__(self, batch: pa.RecordBatch, plan: _Plan, listed: _Listed | None, seconds: dict[str, float]) -> None:
+        start = perf_counter()
         self.n: int = batch.num_rows
         self.full: Bits = (1 << self.n) - 1
         self.batch = batch
@@ -321,25 +327,32 @@ class _Run:
         self._exists: dict[Field, Bits] = {}
         self._rowwise: dict[Predicate, tuple[Bits, Bits]] = {}
         self._reader: Reader | None = None
+        self._seconds = seconds
+        seconds["columns"] += perf_counter() - start
 
     def scan(self) -> Iterable[int]:
         """Find the rows of every test that is met; gives the numbers of those tests."""
         met = self.met
-        plan = self._plan
+        plan, spent = self._plan, self._seconds
         for place in self.columns.filled(plan.places):
             scanner, readers = plan.places[place]
-            for atom, bits in self._atoms(place, scanner).items():
+            start = perf_counter()
+            read = self.columns.read(place)
+            spent["columns"] += (columns := perf_counter()) - start
+            if read is None:
+                continue
+            signed = scanner.signatures(read.values)
+            spent["values"] += (values := perf_counter()) - columns
+            for atom, bits in self._atoms(read, signed, scanner).items():
                 for test, scope in readers.get(atom, ()):
                     within = bits if scope is None else bits & self.scope(scope)
                     if within:
                         met[test] = met.get(test, 0) | within
+            spent["rows"] += perf_counter() - values
         return met
 
-    def _atoms(self, place: Place, scanner: Scanner) -> dict[int, Bits]:
-        read = self.columns.read(place)
-        if read is None:
-            return {}
-        signed = scanner.signatures(read.values)
+    def _atoms(self, read: Encoded, signed: npt.NDArray[np.int32], scanner: Scanner) -> dict[int, Bits]:
+        """For each test of a place's scanner the rows that have a value which satisfies it."""
         if not signed.any():
             return {}
         present, local = np.unique(signed, return_inverse=True)
