@@ -2,9 +2,10 @@
 
 What is undone (SCENARIOS, "Canonical command text"): typographic quotes and dashes (PowerShell takes them for the
 plain ones), PowerShell's backticks, cmd's carets outside quotes, `[char]` codes, the format operator, `replace` with
-literals, and texts put together with `+`; payloads of `-EncodedCommand` in any of its abbreviations and literals given
-to `FromBase64String` are decoded and appended, at most three; white space is collapsed, A–Z folded. At most 64 KiB
-are read and written. Nothing is run, and all steps take time linear in the text.
+literals, and texts put together with `+`; a PowerShell variable that holds a literal is that literal where it is used;
+payloads of `-EncodedCommand` in any of its abbreviations and literals given to `FromBase64String` are decoded and
+appended, at most three; white space is collapsed (to a line feed where it ends a line, which ends a statement), A–Z
+folded. At most 64 KiB are read and written. Nothing is run, and all steps take time linear in the text.
 
 A stored value stands with `VERSION`; raise it when the same text would become another one.
 """
@@ -67,6 +68,19 @@ _REPLACE: Final = re.compile(
 _CMD_STRING: Final = re.compile(r"(/[ckr]\s{0,8})\"", re.IGNORECASE)
 _CARET: Final = re.compile(r'"[^"]*(?:"|\Z)|\^(.?)', re.DOTALL)
 _SPACE: Final = re.compile(r"\s+")
+_CONTINUED: Final = re.compile(r"`\r?\n")
+# A line that ends so goes on in the next one.
+_OPEN_END: Final = re.compile(r"(?<=[|,(+=])\n|\n(?=[|)])")
+_MAX_USES: Final = 256
+# In order: a variable that is given a literal, one that is given anything else, a literal, a quote, a use.
+_VARIABLES: Final = re.compile(
+    r"\$(?:(?:global|script|local|private):)?(?P<name>\w{1,64})[ \t]{0,8}(?P<how>\+?=)[ \t]{0,8}"
+    r"(?:'(?P<one>[^'\n]{0,2048})'|\"(?P<two>[^\"\n]{0,2048})\")(?=[ \t]{0,8}(?:[;\r\n})|]|\Z))"
+    r"|\$(?:(?:global|script|local|private):)?(?P<other>\w{1,64})\s{0,8}[-+*/%]?=(?!=)"
+    r"|(?P<literal>'[^'\n]*')|(?P<quote>\")"
+    r"|\$(?:\{(?P<braced>\w{1,64})\}|(?:(?:global|script|local|private):)?(?P<used>\w{1,64}))",
+    re.ASCII,
+)
 
 
 def canonical(text: str) -> str:
@@ -89,7 +103,10 @@ def canonical(text: str) -> str:
             parts.append(plain)
             waiting.append(plain)
             room -= len(plain) + 1
-    return fold(_SPACE.sub(" ", " ".join(parts)).strip()[:LIMIT])
+    text = _SPACE.sub(lambda run: "\n" if "\n" in run[0] else " ", " ".join(parts)).strip()
+    if "\n" in text:
+        text = _OPEN_END.sub(" ", text)
+    return fold(text[:LIMIT])
 
 
 def _plain(text: str) -> str:
@@ -102,9 +119,17 @@ def _plain(text: str) -> str:
         # cmd takes the first and last quote of `/c "…"` away before it looks at carets.
         text = _CARET.sub(_without_caret, _CMD_STRING.sub(r"\1 ", text))
     if "`" in text:
-        text = text.replace("`", "")
+        text = _CONTINUED.sub(" ", text).replace("`", "")
     if "'" not in text and '"' not in text and "[" not in text:
         return text
+    text = _folded(text)
+    if "$" in text and "=" in text and (resolved := _resolved(text)) != text:
+        text = _folded(resolved)
+    return text
+
+
+def _folded(text: str) -> str:
+    """`text` with what is worked out of literals only."""
     for _ in range(_ROUNDS):
         before = text
         if "[" in text:
@@ -119,6 +144,34 @@ def _plain(text: str) -> str:
         if text == before:
             break
     return text
+
+
+def _resolved(text: str) -> str:
+    """`text` with the literals in place of the variables that hold them, in the order in which they are given."""
+    values: dict[str, str] = {}
+    out: list[str] = []
+    at = size = uses = 0
+    inside = False  # between double quotes, where a value stands as it is
+    for match in _VARIABLES.finditer(text):
+        kind = match.lastgroup
+        if kind == "quote":
+            inside = not inside
+        elif kind in ("one", "two"):
+            value = match[kind]
+            if kind == "two" and "$" in value:
+                value = _VARIABLES.sub(lambda use: values.get((use["used"] or use["braced"] or "").lower(), use[0]), value)
+            name = match["name"].lower()
+            values[name] = (values.get(name, "") + value if match["how"] == "+=" else value)[:2048]
+        elif kind == "other":
+            values.pop(match["other"].lower(), None)
+        elif kind in ("used", "braced") and (held := values.get(match[kind].lower())) is not None:
+            uses += 1
+            size += len(held) + 2
+            if uses > _MAX_USES or size > LIMIT:
+                break
+            out += [text[at : match.start()], held if inside else f"'{held}'"]
+            at = match.end()
+    return "".join([*out, text[at:]])[:LIMIT] if out else text
 
 
 def _bounded(pattern: re.Pattern[str], by: Callable[[re.Match[str]], str], text: str) -> str:
