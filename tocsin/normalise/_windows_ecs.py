@@ -280,11 +280,14 @@ def _has_zone(value: str) -> bool:
 
 
 def _entities(group: Group, ecs: Columns, stamp: np.ndarray[Any, Any]) -> Values:
-    """Ids for processes of a source that has none: host, pid and start."""
+    """Ids for processes of a source that has none: host, pid and the second of the start (some ways tell no more)."""
     return [
         None if pid is None else event_id("process", computer, pid, start)
         for computer, pid, start in zip(
-            group.get("computer"), ecs.get("process.pid", [None] * len(group.rows)), stamp.tolist(), strict=True
+            group.get("computer"),
+            ecs.get("process.pid", [None] * len(group.rows)),
+            (stamp // time.SECOND).tolist(),
+            strict=True,
         )
     ]
 
