@@ -2,36 +2,44 @@
 
 | route | takes → answers |
 |---|---|
-| GET /setup · POST /setup | → `Setup` · `SetupRequest` → `Me` (creates the first admin; needs the token that `serve` printed) |
+| GET /setup · POST /setup | → `Setup` · `SetupRequest` → `Me` (creates the first admin; needs the token that `serve`
+printed) |
 | POST /session · DELETE /session · GET /me | `SignIn` → `Me`, sets the cookie · → 204 · → `Me` |
 | GET /status | → `StatusPage` |
 | GET /fields?q=&of= | → list of `FieldInfo` |
 | POST /complete | `CompleteRequest` → list of `Suggestion` |
 | POST /search | `SearchRequest` → `SearchPage` |
-| POST /histogram · POST /top · POST /present | `HistogramRequest` → `HistogramPage` · `TopRequest` → `TopPage` · `SearchRequest` → dict name → count |
+| POST /histogram · POST /top · POST /present | `HistogramRequest` → `HistogramPage` · `TopRequest` → `TopPage` ·
+`SearchRequest` → dict name → count |
 | GET /documents/{of}/{id} | → `Found` |
 | POST /alerts/search · GET /alerts/{id} | `AlertSearch` → `AlertPage` · → `AlertDetail` |
 | POST /alerts/trend | `AlertSearch` → `HistogramPage` split by severity |
-| POST /alerts/triage · POST /incidents/triage | `TriageRequest` → `TriageResult` (409 where a revision is not the current one) |
+| POST /alerts/triage · POST /incidents/triage | `TriageRequest` → `TriageResult` (409 where a revision is not the
+current one) |
 | POST /alerts/{id}/notes · POST /incidents/{id}/notes | `NoteRequest` → `Note` |
 | POST /incidents/search · GET /incidents/{id} | `IncidentSearch` → `IncidentPage` · → `IncidentDetail` |
 | GET /analyzer?alert=ID or ?event=ID | → `Graph` |
-| GET /analyzer/events?node=ID&category=&limit=&graph= | → `SearchPage` (the events of one node; `graph` is the alert or event of the graph) |
+| GET /analyzer/events?node=ID&category=&limit=&graph= | → `SearchPage` (the events of one node; `graph` is the alert
+or event of the graph) |
 | GET /rules · GET /rules/{id} | → `RulesPage` · → `RuleDetail` |
-| POST /rules · PATCH /rules/{id} · DELETE /rules/{id} | `RuleDraft` → `RuleDetail` · `RuleChange` → `RuleDetail` · → 204 (own rules only) |
+| POST /rules · PATCH /rules/{id} · DELETE /rules/{id} | `RuleDraft` → `RuleDetail` · `RuleChange` → `RuleDetail` · →
+204 (own rules only) |
 | POST /rules/preview | `RuleDraft` → `RulePreview` |
-| POST /rules/{id}/exceptions[/preview] · DELETE /rules/{id}/exceptions/{n} | `ExceptionDraft` → `RuleDetail` / `ExceptionPreview` · → `RuleDetail` |
+| POST /rules/{id}/exceptions[/preview] · DELETE /rules/{id}/exceptions/{n} | `ExceptionDraft` → `RuleDetail` /
+`ExceptionPreview` · → `RuleDetail` |
 | GET /lists · PUT /lists/{name} | → list of `ListTable` · `ListTable` → `ListTable` |
 | GET /sources | → `SourcesPage` |
 | GET /users · POST /users · PATCH /users/{name} | → list of `User` · `UserDraft` → `User` · `UserChange` → `User` |
 | GET /keys · POST /keys · DELETE /keys/{id} | → list of `Key` · `KeyDraft` → `NewKey` · → 204 |
-| GET /notifications · PUT /notifications · POST /notifications/test | → `Notifications` · `Notifications` → `Notifications` · → `Delivery` |
+| GET /notifications · PUT /notifications · POST /notifications/test | → `Notifications` · `Notifications` →
+`Notifications` · → `Delivery` |
 | GET /audit?before=&limit= | → list of `AuditEntry` |
 | GET /live | server-sent events named `alert`, `incident`, `status`, `sources`, each with a small JSON `{"id": …}` |
 
-Times are RFC 3339 texts in UTC. Errors are RFC 9457 `application/problem+json` (`Problem`). A document is flat: dotted ECS names to
-values; a name that is missing has no value. Roles: viewer reads; analyst triages, notes, makes rules and exceptions; admin all.
-"""  # noqa: E501
+Times are RFC 3339 texts in UTC. Errors are RFC 9457 `application/problem+json` (`Problem`). A document is flat: dotted
+ECS names to values; a name that is missing has no value. Roles: viewer reads; analyst triages, notes, makes rules and
+exceptions; admin all.
+"""
 
 from __future__ import annotations
 
@@ -274,7 +282,8 @@ class Inspect(Model):
 
 
 class SearchPage(Model):
-    """`total` is exact. `next` is the `after` of the next page. A sequence query fills `sequences` (events in order)."""
+    """`total` is exact. `next` is the `after` of the next page. A sequence query fills `sequences` (events in
+    order)."""
 
     documents: list[Found]
     sequences: list[list[Found]] = []
@@ -589,7 +598,8 @@ class NodeAlert(Model):
 class Node(Model):
     """A process, a script that a shell ran, a connection's far end, or the writer of a file.
 
-    `counts` are events of the node by category: file, registry, network, dns, library, script. `facts` are shown in the panel.
+    `counts` are events of the node by category: file, registry, network, dns, library, script. `facts` are shown in
+    the panel.
     """
 
     id: str
@@ -611,7 +621,8 @@ class Node(Model):
 
 
 class Edge(Model):
-    """`started` and `ran` are the tree; `connected` leads to a connection, `wrote` to a script's file, `same` joins flows."""
+    """`started` and `ran` are the tree; `connected` leads to a connection, `wrote` to a script's file, `same` joins
+    flows."""
 
     id: str
     source: str

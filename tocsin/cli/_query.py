@@ -61,7 +61,7 @@ def in_store(
     start: str | None,
     end: str | None,
     limit: int | None,
-    format: str,  # noqa: A002
+    format: str,
     data: Path | None,
     url: str | None,
     key: str | None,
@@ -79,7 +79,7 @@ def in_store(
     yield from search(data, query, lang, of, span(start, end), limit)
 
 
-def show(found: Iterable[dict[str, Any]], fields: Sequence[str] | None, format: str, of: str) -> None:  # noqa: A002
+def show(found: Iterable[dict[str, Any]], fields: Sequence[str] | None, format: str, of: str) -> None:
     """Print results. `--fields` keeps the names as they were asked for."""
     if format == "ndjson":
         for row in found:

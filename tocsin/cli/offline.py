@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
 def normalise(
     inputs: Inputs,
     as_: As = None,
-    format: Annotated[Literal["ndjson"], typer.Option(help="One nested ECS document a line.")] = "ndjson",  # noqa: A002
+    format: Annotated[Literal["ndjson"], typer.Option(help="One nested ECS document a line.")] = "ndjson",
 ) -> None:
     """Turn raw records into ECS documents, nested, one a line, in input order."""
     del format
@@ -52,12 +52,12 @@ def scan(
     inputs: Inputs,
     rules: Annotated[
         list[Path], typer.Option(help="Rule files and folders (Sigma, Elastic). Tocsin's own without.")
-    ] = [],  # noqa: B006
+    ] = [],
     lists_dir: Annotated[Path | None, typer.Option("--lists", help="A folder whose lists replace ours.")] = None,
     exceptions: Annotated[Path | None, typer.Option(help="NDJSON: {rule, query} a line, silenced by KQL.")] = None,
     as_: As = None,
     per_file: Annotated[bool, typer.Option("--per-file", help="Keep files apart instead of one stream.")] = False,
-    format: Annotated[Literal["table", "ndjson"], typer.Option(help="How matches are printed.")] = "table",  # noqa: A002
+    format: Annotated[Literal["table", "ndjson"], typer.Option(help="How matches are printed.")] = "table",
     cache: Annotated[
         Path | None, typer.Option(help="Folder for compiled patterns, so that a next run starts fast.")
     ] = None,
@@ -111,14 +111,14 @@ def search(
     fields: Annotated[str | None, typer.Option(help="Fields to show, separated by commas.")] = None,
     format: Annotated[
         Literal["table", "json", "ndjson", "csv"], typer.Option(help="How results are printed.")
-    ] = "table",  # noqa: A002
+    ] = "table",
     limit: Annotated[int | None, typer.Option(help="At most so many (a table shows 100 without).")] = None,
     data: Annotated[Path | None, typer.Option(help="The data folder; of a running serve, its socket is used.")] = None,
     url: Annotated[str | None, typer.Option(help="The address of a running serve.", envvar="TOCSIN_URL")] = None,
     key: Annotated[str | None, typer.Option(help="An API key for --url.", envvar="TOCSIN_KEY")] = None,
     inputs: Annotated[
         list[str], typer.Option("--input", metavar="FILE…", help="Search files instead of a store.")
-    ] = [],  # noqa: B006
+    ] = [],
     as_: As = None,
     timestamp_field: Annotated[str, typer.Option(help="With --as raw.")] = "@timestamp",
     event_category_field: Annotated[str, typer.Option(help="With --as raw.")] = "event.category",

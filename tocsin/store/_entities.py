@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Final
+
+import pyarrow as pa
 
 from tocsin.event.document import Document, to_documents
 from tocsin.lang.sql import quote
@@ -45,3 +48,12 @@ class Entities:
             {"host": host, "ids": list(dict.fromkeys(entity_ids))},
         )
         return to_documents(found)
+
+    def recent_processes(self, since: int, limit: int) -> pa.Table:
+        """The processes that started since then (µs), the latest `limit`, in order of time: what a cache is warmed
+        with."""
+        return self._engine.arrow(
+            f"SELECT * FROM (SELECT {_COLUMNS} FROM processes WHERE start >= {{since:DateTime64(6, 'UTC')}}"
+            f" ORDER BY start DESC LIMIT {max(0, int(limit))}) ORDER BY start",
+            {"since": datetime.fromtimestamp(since / 1e6, UTC)},
+        )

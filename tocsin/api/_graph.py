@@ -1,0 +1,528 @@
+"""The Analyzer's graph: processes, the scripts that shells ran, connections and who served or wrote what.
+
+It works for anything with process ids, whatever the sensor; an alert of a network sensor is led to the process by the
+Community ID of its connection. All is read from stored events, so every node and edge leads back to them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Final
+
+from tocsin.alert.join import Joiner
+from tocsin.alert.sentence import parts
+from tocsin.api.models import Edge, Graph, Moment, Node, NodeAlert, Part
+from tocsin.event import time
+from tocsin.event.batch_script import batch_scripts
+from tocsin.event.text import fold
+from tocsin.event.time import DAY, SECOND
+from tocsin.lang.fields import Names
+from tocsin.lang.ir import Equals, Exists, Gap, Like, Predicate, Test, all_of, any_of
+from tocsin.ports import Document, EntityReader, EventReader, Span
+
+# What the page can lay out; `total` says how many there are.
+PROCESSES: Final = 500
+EVENTS: Final = 20_000
+CONNECTIONS: Final = 60
+CATEGORIES: Final = ("file", "registry", "network", "dns", "library", "script")
+_SHELLS: Final = frozenset({"cmd.exe"})
+_FIELDS: Final = [
+    "@timestamp", "event.category", "event.code", "event.dataset", "event.action", "process.entity_id", "process.pid",
+    "host.name", "file.path", "file.name", "source.ip", "source.port", "destination.ip", "destination.port",
+    "destination.domain", "network.transport", "network.community_id", "dns.question.name",
+    "powershell.file.script_block_text", "event.type",
+]  # fmt: skip
+_LEVELS: Final = {"low": 0, "medium": 1, "high": 2, "critical": 3}
+
+
+class Builder:
+    """Makes one graph. `names` and `alert_names` resolve fields of events and of alerts."""
+
+    def __init__(self, events: EventReader, entities: EntityReader, names: Names, alert_names: Names) -> None:
+        self.events = events
+        self.entities = entities
+        self.names = names
+        self.alert_names = alert_names
+        self.joiner = Joiner(events, entities, names)
+        self.nodes: dict[str, Node] = {}
+        self.edges: dict[str, Edge] = {}
+        self.rows: dict[str, Document] = {}
+        self.flows: dict[str, str] = {}  # Community ID → connection node
+        self.host = ""
+
+    def build(self, event: Document, alert: Document | None) -> Graph | None:
+        """The graph around an event; None where it names neither a process nor a connection that a process opened."""
+        host, entity = self._origin(event)
+        if host is None or entity is None:
+            return None
+        self.host = host
+        chain = self._chain(entity)
+        top = chain[-1]
+        total = self._descend(top, set(chain))
+        for row in self.rows.values():
+            self._process(row)
+        trigger = f"p:{entity}"
+        moment = time.read(event["@timestamp"]) or 0
+        begin = min([moment, *(self._start(row) for row in self.rows.values() if self._start(row))]) - 10 * 60 * SECOND
+        seen = self._events_of(Span(begin, moment + DAY))
+        self._scripts(begin)
+        self._connections(seen, set(chain))
+        self._flows(Span(begin, moment + DAY))
+        self._alerts(Span(begin - DAY, moment + DAY))
+        if trigger in self.nodes:
+            self.nodes[trigger].trigger = True
+        self._mark_path(trigger)
+        hidden = self._above(top)
+        if f"p:{top}" in self.nodes:
+            self.nodes[f"p:{top}"].more = hidden
+        nodes = sorted(self.nodes.values(), key=lambda n: (n.time or "", n.id))
+        moments = [n.time for n in nodes if n.time] + [n.end for n in nodes if n.end]
+        title = str((alert or {}).get("kibana.alert.rule.name") or event.get("process.name") or "Analyzer")
+        return Graph(
+            nodes=nodes,
+            edges=sorted(self.edges.values(), key=lambda e: e.id),
+            trigger=trigger,
+            total=total,
+            title=title,
+            start=min(moments, default=str(event["@timestamp"])),
+            end=max(moments, default=str(event["@timestamp"])),
+            marks=self._marks(seen),
+        )
+
+    # ---- which processes ----
+
+    def _origin(self, event: Document) -> tuple[str | None, str | None]:
+        host, entity = self.joiner.entity(event)
+        if entity:
+            return host, entity
+        flow = _first(event.get("network.community_id"))
+        if not flow:
+            return None, None
+        moment = time.read(event["@timestamp"]) or 0
+        where = all_of(self._is("network.community_id", flow), Test(self._f("process.entity_id"), Exists()))
+        found = self.events.search(where, Span(moment - DAY, moment + DAY), limit=1, newest_first=False)
+        if not found:
+            return None, None
+        return _first(found[0].get("host.name")), _first(found[0].get("process.entity_id"))
+
+    def _chain(self, entity: str) -> list[str]:
+        """The process and its ancestors up to the topmost below the session's own."""
+        chain = self.joiner.chain(self.host, entity) or [entity]
+        self._read(chain)
+        return chain
+
+    def _above(self, top: str) -> int:
+        count = 0
+        entity = self.rows.get(top, {}).get("parent")
+        while entity and count < 16:
+            row = self.entities.processes(self.host, [entity]).get(entity)
+            if row is None:
+                break
+            count += 1
+            entity = row.get("parent")
+        return count
+
+    def _descend(self, top: str, keep: set[str]) -> int:
+        """Children, generation by generation; how many processes there are in all (as far as was read)."""
+        self._read([top])
+        total = len(self.rows)
+        frontier = [top]
+        while frontier and total < 4 * PROCESSES:
+            found = self.entities.children(self.host, frontier, 4 * PROCESSES)
+            children = [c for c in found if c["entity_id"] not in self.rows or c["entity_id"] in keep]
+            frontier = []
+            for child in children:
+                entity = child["entity_id"]
+                if entity not in self.rows:
+                    total += 1
+                    if len(self.rows) < PROCESSES:
+                        self.rows[entity] = child
+                if entity not in frontier:
+                    frontier.append(entity)
+            keep = keep - set(frontier)
+        return total
+
+    def _read(self, entities: Sequence[str]) -> None:
+        missing = [entity for entity in entities if entity not in self.rows]
+        self.rows.update(self.entities.processes(self.host, missing) if missing else {})
+
+    def _start(self, row: Document) -> int:
+        return (time.read(row.get("start")) or 0) if row.get("start") else 0
+
+    def _process(self, row: Document, *, tree: bool = True) -> Node:
+        entity = str(row["entity_id"])
+        node = Node(
+            id=f"p:{entity}",
+            kind="process",
+            label=str(row.get("name") or "unknown"),
+            detail=", ".join(str(x) for x in (row.get("pid"), row.get("user")) if x is not None),
+            host=self.host,
+            time=row.get("start"),
+            document={k: v for k, v in row.items() if v is not None},
+        )
+        node.facts = _facts(
+            ("Command line", "process.command_line", row.get("command_line")),
+            ("Started", "@timestamp", row.get("start")),
+            ("User", "user.name", row.get("user")),
+            ("Process id", "process.pid", row.get("pid")),
+            ("Path", "process.executable", row.get("executable")),
+            ("Host", "host.name", self.host),
+        )
+        node.sentence = [
+            Part(**p._asdict())
+            for p in parts(
+                "{process.name} on {host.name}[, run by {user.name}]",
+                {"process.name": node.label, "host.name": self.host, "user.name": row.get("user")},
+            )
+        ]
+        self.nodes[node.id] = node
+        parent = row.get("parent")
+        if tree and parent in self.rows:
+            self._edge("started", f"p:{parent}", node.id, self._between(self.rows[parent], row), event=row.get("event"))
+        return node
+
+    # ---- their events ----
+
+    def _events_of(self, span: Span) -> list[Document]:
+        where = all_of(self._is("host.name", self.host), Test(self._f("process.entity_id"), Equals(tuple(self.rows))))
+        seen = self.events.search(where, span, limit=EVENTS, newest_first=False, fields=_FIELDS)
+        pids: dict[int, list[tuple[int, str]]] = {}
+        for entity, row in self.rows.items():
+            if row.get("pid") is not None:
+                pids.setdefault(int(row["pid"]), []).append((self._start(row), entity))
+        scripts = self.events.search(
+            all_of(
+                self._is("host.name", self.host),
+                Test(self._f("powershell.file.script_block_text"), Exists()),
+                Test(self._f("process.pid"), Equals(tuple(pids) or (-1,))),
+            ),
+            span,
+            limit=EVENTS,
+            newest_first=False,
+            fields=_FIELDS,
+        )
+        for block in scripts:  # script blocks carry a pid only: the process of that pid which started last before
+            moment = time.read(block["@timestamp"]) or 0
+            owners = [(s, e) for s, e in pids.get(int(_first(block["process.pid"])), ()) if s <= moment]
+            if owners and not block.get("process.entity_id"):
+                block["process.entity_id"] = max(owners)[1]
+                seen.append(block)
+        counts: dict[str, Counter[str]] = {}
+        for event in seen:
+            entity = _first(event.get("process.entity_id"))
+            category = category_of(event)
+            if entity and category:
+                counts.setdefault(entity, Counter())[category] += 1
+            if entity and "end" in _listed(event.get("event.type")) and f"p:{entity}" in self.nodes:
+                node = self.nodes[f"p:{entity}"]
+                if "process" in _listed(event.get("event.category")):
+                    node.end, node.state = str(event["@timestamp"]), "ended"
+        for entity, counter in counts.items():
+            if node_ := self.nodes.get(f"p:{entity}"):
+                node_.counts = {name: counter[name] for name in CATEGORIES if counter[name]}
+        return seen
+
+    # ---- scripts ----
+
+    def _scripts(self, begin: int) -> None:
+        for entity, row in list(self.rows.items()):
+            if fold(str(row.get("name") or "")) not in _SHELLS:
+                continue
+            scripts = batch_scripts(str(row.get("canonical") or row.get("command_line") or ""))
+            for script in scripts[:4]:
+                self._script(entity, row, script, begin)
+
+    def _script(self, entity: str, row: Document, script: str, begin: int) -> None:
+        name = script.rpartition("\\")[2]
+        node = Node(
+            id=f"s:{entity}:{script}",
+            kind="script",
+            label=name,
+            detail=f"run by {row.get('name')} {row.get('pid')}",
+            host=self.host,
+            time=row.get("start"),
+        )
+        self.nodes[node.id] = node
+        self._edge("ran", f"p:{entity}", node.id, 0)
+        for edge in list(self.edges.values()):  # what the shell started after it, the script started
+            if edge.kind == "started" and edge.source == f"p:{entity}":
+                del self.edges[edge.id]
+                self._edge("started", node.id, edge.target, edge.elapsed_us, event=edge.event)
+        writer = self._writer(script, name, self._start(row), begin)
+        facts: list[tuple[str, str | None, Any]] = [("Script", "file.path", script), ("Host", "host.name", self.host)]
+        if writer is not None:
+            facts.append(("Written", "@timestamp", writer["@timestamp"]))
+            facts.append(("As", "file.path", writer.get("file.path")))
+            node.document = writer
+            source = _first(writer.get("process.entity_id"))
+            if source:
+                if source not in self.rows:
+                    self._read([source])
+                    if source in self.rows:
+                        self._process(self.rows[source], tree=False)
+                if f"p:{source}" in self.nodes:
+                    before = self._start(row) - (time.read(writer["@timestamp"]) or 0)
+                    label = f"wrote it, {_span(before)} before"
+                    self._edge("wrote", f"p:{source}", node.id, before, label=label, event=writer.get("_id"))
+        node.facts = _facts(*facts)
+
+    def _writer(self, script: str, name: str, started: int, begin: int) -> Document | None:
+        """The last event before the shell's start in which the script's file was written."""
+        path = Test(self._f("file.path"), Like((Gap.ANY, "\\" + name), fold=True))
+        exact = Test(self._f("file.path"), Equals((script,), fold=True))
+        where = all_of(self._is("host.name", self.host), any_of(exact, path), self._is("event.category", "file"))
+        found = self.events.search(where, Span(begin - DAY, started + SECOND), limit=10)
+        same = [event for event in found if fold(str(_first(event.get("file.path")))) == fold(script)]
+        return same[0] if same else found[0] if found else None
+
+    # ---- connections ----
+
+    def _connections(self, seen: Sequence[Document], chain: set[str]) -> None:
+        opened = [e for e in seen if category_of(e) == "network" and e.get("destination.ip")]
+        opened.sort(key=lambda e: (_first(e.get("process.entity_id")) not in chain, str(e["@timestamp"])))
+        for event in opened:
+            entity = str(_first(event["process.entity_id"]))
+            where = f"{_first(event['destination.ip'])}:{_first(event.get('destination.port'))}"
+            node_id = f"c:{entity}:{where}"
+            node = self.nodes.get(node_id)
+            if node is None:
+                if sum(n.kind == "connection" for n in self.nodes.values()) >= CONNECTIONS:
+                    continue
+                transport = str(_first(event.get("network.transport")) or "").upper()
+                node = Node(
+                    id=node_id,
+                    kind="connection",
+                    label=where,
+                    detail=transport or "connection",
+                    host=self.host,
+                    time=str(event["@timestamp"]),
+                    document=event,
+                )
+                domain = _first(event.get("destination.domain"))
+                node.facts = _facts(
+                    ("To", "destination.ip", _first(event.get("destination.ip"))),
+                    ("Port", "destination.port", _first(event.get("destination.port"))),
+                    ("Name", "destination.domain", domain),
+                    ("From", "source.ip", _first(event.get("source.ip"))),
+                    ("Opened", "@timestamp", event["@timestamp"]),
+                )
+                self.nodes[node_id] = node
+                elapsed = (time.read(event["@timestamp"]) or 0) - self._start(self.rows[entity])
+                self._edge("connected", f"p:{entity}", node_id, elapsed, event=event.get("_id"))
+            for flow in _listed(event.get("network.community_id")):
+                self.flows[flow] = node_id
+
+    def _flows(self, span: Span) -> None:
+        """What sensors on the wire say of the same connections: bytes, length, requests; and what a server served."""
+        if not self.flows:
+            return
+        where = all_of(
+            Test(self._f("network.community_id"), Equals(tuple(self.flows))),
+            any_of(self._is("event.module", "zeek"), self._is("event.module", "suricata")),
+        )
+        for event in self.events.search(where, span, limit=1000, newest_first=False):
+            node = self.nodes[self.flows[str(_first(event["network.community_id"]))]]
+            dataset = str(event.get("event.dataset"))
+            seen_by = f"Sysmon and {dataset}"
+            if not any(fact.text == "Seen by" for fact in node.facts):
+                node.facts += _facts(
+                    ("Seen by", None, seen_by), ("Flow", "network.community_id", _first(event["network.community_id"]))
+                )
+            if (url := _first(event.get("url.path"))) is not None:
+                method = _first(event.get("http.request.method")) or _first(event.get("event.action")) or ""
+                node.detail = f"{method} {url}".strip()
+                node.facts += _facts(("Request", "url.path", url))
+                name = fold(str(url).rpartition("/")[2])
+                for script in list(self.nodes.values()):
+                    if script.kind == "script" and name and fold(script.label) == name:
+                        self._edge("served", node.id, script.id, None, label="same file", event=event.get("_id"))
+            size = [event.get("source.bytes"), event.get("destination.bytes")]
+            if any(size) and dataset.endswith("connection"):
+                length = int(_first(event.get("event.duration")) or 0) // 1000
+                node.detail = (
+                    f"{node.detail}, {_span(length)}, {_size(int(_first(size[0]) or 0) + int(_first(size[1]) or 0))}"
+                )
+                node.facts += _facts(
+                    ("Bytes out", "source.bytes", _first(size[0])), ("Bytes in", "destination.bytes", _first(size[1]))
+                )
+                if length:
+                    node.end = time.iso((time.read(node.time) or 0) + length)
+
+    # ---- alerts, path ----
+
+    def _alerts(self, span: Span) -> None:
+        found: list[Predicate] = [Test(self.alert_names.field("process.entity_id"), Equals(tuple(self.rows)))]
+        if self.flows:
+            found.append(Test(self.alert_names.field("network.community_id"), Equals(tuple(self.flows))))
+        keys = tuple(f"tree:{self.host}:{entity}" for entity in self.rows)
+        found.append(Test(self.alert_names.field("tocsin.alert.join"), Equals(keys)))
+        state = Test(self.alert_names.field("tocsin.alert.state"), Equals(("active", "suppressed")))
+        for alert in self.events.search(
+            all_of(any_of(*found), state), span, of="alerts", limit=500, newest_first=False
+        ):
+            if alert.get("kibana.alert.building_block_type"):
+                continue
+            place = self._place(alert)
+            if place is None:
+                continue
+            mark = NodeAlert(
+                id=str(alert["kibana.alert.uuid"]),
+                rule=str(alert["kibana.alert.rule.name"]),
+                severity=alert["kibana.alert.severity"],
+            )
+            if all(held.rule != mark.rule for held in place.alerts):
+                place.alerts.append(mark)
+                place.alerts.sort(key=lambda a: -_LEVELS[a.severity])
+
+    def _place(self, alert: Document) -> Node | None:
+        entity = _first(alert.get("process.entity_id"))
+        if entity and f"p:{entity}" in self.nodes:
+            return self.nodes[f"p:{entity}"]
+        flow = _first(alert.get("network.community_id"))
+        if flow and flow in self.flows:
+            return self.nodes[self.flows[flow]]
+        pid = _first(alert.get("process.pid"))
+        if pid is not None and _first(alert.get("host.name")) == self.host:
+            moment = time.read(alert.get("kibana.alert.original_time") or alert["@timestamp"]) or 0
+            owners = [
+                (self._start(r), e) for e, r in self.rows.items() if r.get("pid") == pid and self._start(r) <= moment
+            ]
+            if owners:
+                return self.nodes.get(f"p:{max(owners)[1]}")
+        return None
+
+    def _mark_path(self, trigger: str) -> None:
+        """From the topmost process to the trigger and to the connections that it opened."""
+        into: dict[str, list[Edge]] = {}
+        for edge in self.edges.values():
+            if edge.kind in ("started", "ran"):
+                into.setdefault(edge.target, []).append(edge)
+        at: str | None = trigger
+        seen: set[str] = set()
+        while at and at not in seen:
+            seen.add(at)
+            if at in self.nodes:
+                self.nodes[at].on_path = True
+            edges = into.get(at, [])
+            if not edges:
+                break
+            edges[0].on_path = True
+            at = edges[0].source
+        for edge in self.edges.values():
+            if edge.kind == "connected" and edge.source == trigger:
+                edge.on_path = True
+                self.nodes[edge.target].on_path = True
+
+    def _marks(self, seen: Sequence[Document]) -> list[Moment]:
+        """The strip under the graph: alerts and events in time."""
+        out = [
+            Moment(
+                time=node.time or "",
+                kind="alert",
+                title=[Part(text=alert.rule)],
+                severity=alert.severity,
+                alert=alert.id,
+            )
+            for node in self.nodes.values()
+            for alert in node.alerts
+            if node.time
+        ]
+        for event in seen[:2000]:
+            category = category_of(event)
+            if category:
+                out.append(
+                    Moment(
+                        time=str(event["@timestamp"]), kind="event", title=[Part(text=category)], event=event.get("_id")
+                    )
+                )
+        return sorted(out, key=lambda moment: moment.time)
+
+    # ---- small things ----
+
+    def _f(self, name: str) -> Any:
+        return self.names.field(name)
+
+    def _is(self, name: str, value: str) -> Predicate:
+        return Test(self._f(name), Equals((value,)))
+
+    def _between(self, first: Document, second: Document) -> int | None:
+        one, two = self._start(first), self._start(second)
+        return two - one if one and two else None
+
+    def _edge(
+        self,
+        kind: Any,
+        source: str,
+        target: str,
+        elapsed: int | None,
+        *,
+        label: str = "",
+        event: Any = None,
+    ) -> None:
+        edge_id = f"{kind}:{source}>{target}"
+        text = label or (_span(elapsed) if elapsed is not None and kind != "ran" else "")
+        self.edges[edge_id] = Edge(
+            id=edge_id, source=source, target=target, kind=kind, elapsed_us=elapsed, label=text, event=event
+        )
+
+
+def category_of(event: Document) -> str | None:
+    """Which badge an event counts for."""
+    if event.get("powershell.file.script_block_text") is not None:
+        return "script"
+    if event.get("dns.question.name") is not None:
+        return "dns"
+    categories = _listed(event.get("event.category"))
+    for name in ("file", "registry", "library", "network"):
+        if name in categories:
+            return name
+    return "library" if "driver" in categories else None
+
+
+def events_of_node(node: str, category: str | None, names: Names, host: str, pid: int | None) -> Predicate:
+    """The predicate for the events of a node `p:ENTITY`, of one badge or of all."""
+    entity = node.split(":", 2)[1] if node.startswith(("s:", "c:")) else node[2:]
+    own: Predicate = all_of(
+        Test(names.field("host.name"), Equals((host,))), Test(names.field("process.entity_id"), Equals((entity,)))
+    )
+    block = Test(names.field("powershell.file.script_block_text"), Exists())
+    scripts: Predicate = all_of(
+        Test(names.field("host.name"), Equals((host,))),
+        Test(names.field("process.pid"), Equals((pid if pid is not None else -1,))),
+        block,
+    )
+    match category:
+        case "script":
+            return scripts
+        case "dns":
+            return all_of(own, Test(names.field("dns.question.name"), Exists()))
+        case "file" | "registry" | "library" | "network":
+            return all_of(own, Test(names.field("event.category"), Equals((category,))))
+        case _:
+            return any_of(own, scripts)
+
+
+def _facts(*items: tuple[str, str | None, Any]) -> list[Part]:
+    return [Part(text=text, field=field, value=value) for text, field, value in items if value is not None]
+
+
+def _span(micros: int) -> str:
+    seconds = abs(micros) / SECOND
+    if seconds < 60:
+        return f"{seconds:.2f} s"
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+    return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} min"
+
+
+def _size(count: int) -> str:
+    return f"{count} B" if count < 1000 else f"{count / 1000:.1f} KB" if count < 1_000_000 else f"{count / 1e6:.1f} MB"
+
+
+def _first(value: Any) -> Any:
+    return (value[0] if value else None) if isinstance(value, list) else value
+
+
+def _listed(value: Any) -> list[Any]:
+    return [] if value is None else value if isinstance(value, list) else [value]

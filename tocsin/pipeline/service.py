@@ -1,0 +1,226 @@
+"""Starts, watches and ends the processes of `tocsin serve`: core here, collectors and workers as children.
+
+A child that dies is started again; when core dies, the children notice (their pipe breaks) and end, so that nothing is
+left behind that holds a port, a lane or the store.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+from tocsin import store as stores
+from tocsin.config import Settings
+from tocsin.errors import ConfigError
+from tocsin.event import time as clock
+from tocsin.event.time import DAY
+from tocsin.pipeline import collectors, worker
+from tocsin.pipeline.core import Core, Intake
+from tocsin.pipeline.knowledge import Knowledge, Plan
+from tocsin.pipeline.sources import Sources
+from tocsin.store import Memory, Store
+
+log = logging.getLogger(__name__)
+_AGAIN: Final = 0.2
+_LONGEST: Final = 10.0
+_PROCESSES: Final = 100_000
+
+
+class Service:
+    """Everything that runs for one data folder. `plan` is which rules there are, as people have set them."""
+
+    def __init__(self, settings: Settings, plan: Plan) -> None:
+        self.settings = settings
+        self.plan = plan
+        self.started = clock.now()
+        folder = settings.data_dir
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = _exclusive(folder / "serve.lock")
+        self.spool = folder / "spool"
+        self.cache = folder / "cache"
+        for each in (self.spool, self.cache):
+            each.mkdir(exist_ok=True, mode=0o700)
+        for left in self.spool.glob("*.arrow"):
+            left.unlink()  # of a run that was killed: its stretches come again
+        self.knowledge = Knowledge(plan)
+        self.store: Store = stores.open(
+            settings.store_address,
+            memory=Memory(**settings.store.model_dump(exclude={"address"})),
+            aliases=self.knowledge.normaliser.aliases,
+            lists=self.knowledge.lists,
+        )
+        self.sources = Sources()
+        self.core = Core(self.store, self.knowledge, self.sources)
+        self.intake = Intake(self.core, self._lost)
+        self._context = multiprocessing.get_context("spawn")
+        self._children: dict[str, tuple[BaseProcess, Connection, Callable[[], None]]] = {}
+        self._failures: dict[str, int] = {}
+        self._guard = threading.RLock()
+        self._stopping = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="watch", daemon=True)
+        self.collected: dict[str, object] = {}
+
+    def start(self) -> None:
+        """Start everything; returns when workers and collectors are up."""
+        self.core.restore()
+        self.intake.start()
+        self._start_collectors()
+        for number in range(self.settings.workers):
+            self._start_worker(number)
+        self._watcher.start()
+        self.wait_ready(60)
+
+    def wait_ready(self, seconds: float) -> None:
+        """Wait until workers match the current rules and collectors listen. Raises `ConfigError` when they don't."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            if self.ready():
+                return
+            failed = self.collected.get("error")
+            if failed:
+                raise ConfigError(str(failed))
+            time.sleep(0.02)
+        raise ConfigError("the workers did not start in time", hint="the log says why")
+
+    def ready(self) -> bool:
+        """Whether collectors listen and every worker matches what core runs."""
+        wanted = {rule.id: rule.generation for rule in self.core.knowledge.running}
+        with self._guard:
+            pids = [child.pid for name, (child, _, _) in self._children.items() if name.startswith("worker")]
+        matching = all(pid is not None and self.intake.ready.get(pid) == wanted for pid in pids)
+        return matching and bool(pids) and bool(self.collected.get("ready"))
+
+    def replan(self, plan: Plan) -> None:
+        """Other rules, lists or exceptions, in every process."""
+        self.plan = plan
+        self.knowledge = Knowledge(plan, normaliser=self.knowledge.normaliser)
+        self.core.learn(self.knowledge)
+        dumped = plan.dump()
+        with self._guard:
+            for name, (_, connection, _) in self._children.items():
+                if name.startswith("worker"):
+                    try:
+                        connection.send(("plan", dumped))
+                    except OSError:
+                        log.warning("%s went before it had the new rules", name)
+
+    def stop(self) -> None:
+        """End the children, let what is at hand be finished, close the store."""
+        self._stopping.set()
+        with self._guard:
+            children = dict(self._children)
+        for _, connection, _ in children.values():
+            try:
+                connection.send(("stop",))
+            except OSError:
+                log.debug("a child was gone already")
+        for child, _, _ in children.values():
+            child.join(10)
+            if child.is_alive():
+                child.kill()
+                child.join()
+        if self.intake.is_alive():
+            self.intake.stop()
+        self.store.close()
+        os.close(self._lock)
+
+    # ---- children ----
+
+    def _start_worker(self, number: int) -> None:
+        lanes = [lane for lane in range(self.settings.journal.lanes) if lane % self.settings.workers == number]
+        ours, theirs = self._context.Pipe()
+        child = self._context.Process(
+            target=worker.run,
+            args=(
+                theirs,
+                self.settings.journal_address,
+                lanes,
+                self.spool,
+                self.plan.dump(),
+                self.cache,
+                self._recent_processes(),
+            ),
+            name=f"tocsin-worker-{number}",
+        )
+        child.start()
+        theirs.close()
+        name = f"worker-{number}"
+        with self._guard:
+            self._children[name] = (child, ours, lambda: self._start_worker(number))
+        self.intake.add(ours, name)
+
+    def _start_collectors(self) -> None:
+        ours, theirs = self._context.Pipe()
+        child = self._context.Process(target=collectors.run, args=(theirs, self.settings), name="tocsin-collectors")
+        child.start()
+        theirs.close()
+        with self._guard:
+            self._children["collectors"] = (child, ours, self._start_collectors)
+        threading.Thread(target=self._hear_collectors, args=(ours,), name="collectors", daemon=True).start()
+
+    def _hear_collectors(self, connection: Connection) -> None:
+        try:
+            while True:
+                self.collected = connection.recv()
+        except (EOFError, OSError):
+            self.collected = {**self.collected, "ready": False}
+
+    def _recent_processes(self) -> Path | None:
+        """A file with the last day's processes, with which a worker warms its cache of ancestors."""
+        rows = self.store.recent_processes(clock.now() - DAY, _PROCESSES)
+        if not rows.num_rows:
+            return None
+        path = self.cache / "processes.arrow"
+        beside = path.with_suffix(".new")
+        with pa.OSFile(str(beside), "wb") as file, pa.ipc.new_stream(file, rows.schema) as stream:
+            stream.write_table(rows)
+        beside.rename(path)
+        return path
+
+    def _lost(self, connection: Connection) -> None:
+        del connection  # the watcher sees that the process has ended
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(0.2):
+            with self._guard:
+                dead = [(name, each) for name, each in self._children.items() if not each[0].is_alive()]
+            for name, (child, connection, again) in dead:
+                if self._stopping.is_set():
+                    return
+                failures = self._failures[name] = self._failures.get(name, 0) + 1
+                pause = min(_AGAIN * 2 ** min(failures - 1, 10), _LONGEST)
+                log.error("%s ended with %s; starting it again in %.1f s", name, child.exitcode, pause)
+                connection.close()
+                if self._stopping.wait(pause):
+                    return
+                again()
+            if not dead:
+                self._failures = {name: count for name, count in self._failures.items() if count > 0}
+
+    def children(self) -> dict[str, int]:
+        """Process ids by name."""
+        with self._guard:
+            return {name: child.pid or 0 for name, (child, _, _) in self._children.items()}
+
+
+def _exclusive(path: Path) -> int:
+    """Hold the data folder: two servers of one folder would lose data."""
+    import fcntl
+
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise ConfigError("another tocsin serve runs on this data folder", where=str(path.parent)) from error
+    return lock
