@@ -7,6 +7,7 @@ contract). No value raises.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
@@ -178,7 +179,7 @@ def convert(column: Column, values: Values) -> tuple[pa.Array, dict[int, Any]]:
                 out.append(None)
                 continue
             value = value[0] if value else None
-        if value is None:
+        if value is None or value == []:
             out.append(None)
             continue
         one = read(value)
@@ -329,7 +330,10 @@ def text_of(value: Any) -> str:
         return "false"
     if isinstance(value, int):
         return str(value)
-    return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    try:
+        return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except orjson.JSONEncodeError:  # numbers past 64 bits, lone surrogates
+        return json.dumps(value, default=str)
 
 
 def _listed(value: Any) -> list[Any]:

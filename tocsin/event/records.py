@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 # How the payload of a chunk is cut into records:
 #   ndjson     one JSON document a line
@@ -91,6 +91,12 @@ class Rejected(NamedTuple):
 
 
 Columns = dict[str, list[Any]]
+# Cells (names times documents) that `explode` makes: 128 MB of pointers.
+MAX_CELLS: Final = 16 << 20
+
+
+class TooWideError(ValueError):
+    """Documents of too many different names for one table: fewer documents at a time make a smaller one."""
 
 
 def explode(documents: Sequence[dict[str, Any]], depth: int = 32) -> Columns:
@@ -99,7 +105,7 @@ def explode(documents: Sequence[dict[str, Any]], depth: int = 32) -> Columns:
 
     Documents of equal key order are handled together (`zip` over their values), nested objects column by column;
     lists stay as they are. An object nested deeper than `depth` stays an object. A name met twice (dotted and nested)
-    keeps both values as a list.
+    keeps both values as a list. Raises `TooWideError` where several documents would make more than `MAX_CELLS` cells.
     """
     out: Columns = {}
     _explode(documents, range(len(documents)), "", out, len(documents), depth)
@@ -137,6 +143,8 @@ def _place(name: str, values: Sequence[Any], rows: Sequence[int], out: Columns, 
         if len(rows) == total:
             out[name] = list(values)
             return
+        if total > 1 and (len(out) + 1) * total > MAX_CELLS:
+            raise TooWideError(f"{total} documents of more than {len(out)} names")
         column = out[name] = [None] * total
     for row, value in zip(rows, values, strict=True):
         if value is None:

@@ -135,8 +135,8 @@ class Normaliser:
         return Result(batch, rows_of, _health(batch, frames, parsed, reasons)), parsed
 
     def _normalised(self, product: Product, route: Route, records: Records) -> tuple[pa.RecordBatch, dict[int, str]]:
-        """What the product makes of the records. A product that breaks its promise and raises loses no other record:
-        the batch is halved until the record is alone, and that one is rejected."""
+        """What the product makes of the records. Where it raises, the batch is halved: documents of too many names fit
+        by then, and a product that breaks its promise loses only the record that it fails on."""
         try:
             batch, rejected = product.normalise(route.stream, records)
             if batch.num_rows + len(rejected) != len(records):

@@ -466,21 +466,21 @@ def _x509(table: Table) -> None:
         parsed = [_distinguished(value) for value in sent]
         for part in _NAMES.values():
             if any(part in names for names in parsed):
-                table.set(f"x509.{name}.{part}", [names.get(part) for names in parsed])
+                table.set(f"file.x509.{name}.{part}", [names.get(part) for names in parsed])
 
 
 x509 = _stream(
     "x509",
     "x509",
     {
-        "x509.serial_number": text("certificate.serial", "certificate_serial"),
-        "x509.version_number": text("certificate.version", "certificate_version"),
-        "x509.not_before": epoch_date("certificate.not_valid_before", "certificate_not_valid_before"),
-        "x509.not_after": epoch_date("certificate.not_valid_after", "certificate_not_valid_after"),
-        "x509.signature_algorithm": text("certificate.sig_alg", "certificate_sig_alg"),
-        "x509.public_key_algorithm": text("certificate.key_alg", "certificate_key_alg"),
-        "x509.public_key_size": integer("certificate.key_length", "certificate_key_length"),
-        "x509.alternative_names": text("san.dns", "san_dns"),
+        "file.x509.serial_number": text("certificate.serial", "certificate_serial"),
+        "file.x509.version_number": text("certificate.version", "certificate_version"),
+        "file.x509.not_before": epoch_date("certificate.not_valid_before", "certificate_not_valid_before"),
+        "file.x509.not_after": epoch_date("certificate.not_valid_after", "certificate_not_valid_after"),
+        "file.x509.signature_algorithm": text("certificate.sig_alg", "certificate_sig_alg"),
+        "file.x509.public_key_algorithm": text("certificate.key_alg", "certificate_key_alg"),
+        "file.x509.public_key_size": integer("certificate.key_length", "certificate_key_length"),
+        "file.x509.alternative_names": text("san.dns", "san_dns"),
         "file.hash.sha256": text("fingerprint"),
     },
     _x509,
