@@ -24,7 +24,8 @@ NULL: Final = "NULL"
 TEXT: Final = 1
 NUMBER: Final = 2
 BOOLEAN: Final = 3
-LARGEST: Final = 1_000_000
+LARGEST: Final = 100_000
+_WIDE: Final = "-9223372036854775808 AND 18446744073709551615"
 _BOUND: Final = "-9223372036854775808 AND 9223372036854775807"
 
 
@@ -68,6 +69,28 @@ def condition(writer: Writer, node: Predicate) -> str:
 class _Scribe:
     writer: Writer
     depth: int = 0
+    bound: int = 0
+
+    def let(self, values: Sequence[str], body: Callable[..., str]) -> str:
+        """`body` of the values, each of which is written (and computed) once: ClickHouse's only `let` is a lambda."""
+        names: list[str] = []
+        given: dict[str, str] = {}
+        for value in values:
+            if len(value) > LARGEST:
+                raise UnsupportedError("an expression is too large for SQL", hint="split the query")
+            if value == NULL or (len(value) < 48 and "(" not in value):
+                names.append(value)
+            elif value in given:
+                names.append(given[value])
+            else:
+                self.bound += 1
+                given[value] = f"x{self.bound}"
+                names.append(given[value])
+        text = body(*names)
+        if not given:
+            return text
+        arrays = ", ".join(f"[{value}]" for value in given)
+        return f"arrayElement(arrayMap(({', '.join(given.values())}) -> {text}, {arrays}), 1)"
 
     # ---- predicates ----
 
@@ -191,11 +214,13 @@ class _Scribe:
             case "whole":
                 return f"toString({value.sql})"
             case "real":
-                return _real_text(value.sql)
+                return self.let([value.sql], _real_text)
             case "number":
-                return f"ifNull(toString({value.sql}), {_real_text(value.real)})"
+                if value.real == NULL:
+                    return f"toString({value.sql})"
+                return f"ifNull(toString({value.sql}), {self.let([value.real], _real_text)})"
             case "boolean":
-                return f"if({value.sql}, 'true', if(isNull({value.sql}), NULL, 'false'))"
+                return self.let([value.sql], lambda x: f"if({x}, 'true', if(isNull({x}), NULL, 'false'))")
         return value.sql
 
     def _number(self, value: Typed) -> Number:
@@ -208,10 +233,11 @@ class _Scribe:
                 return Number(NULL, value.sql)
             case "number":
                 return Number(value.sql, value.real)
-            case "text":
-                return Number(*whole_and_real(value.sql))
-            case "any":
-                whole, real = whole_and_real(value.sql)
+            case "text" | "any":
+                whole = self.let([value.sql], lambda x: whole_and_real(x)[0])
+                real = self.let([value.sql], lambda x: whole_and_real(x)[1])
+                if value.kind == "text":
+                    return Number(whole, real)
                 mine = f"{value.tag} != {BOOLEAN}"
                 return Number(f"if({mine}, {whole}, NULL)", f"if({mine}, {real}, NULL)")
         return Number(NULL, NULL)
@@ -228,21 +254,31 @@ class _Scribe:
             return f"{left.sql} {sign} {right.sql}" if left.kind == right.kind else NULL
         if left.kind == right.kind == "text":
             return self._texts(sign, left.sql, right.sql, fold)
-        return _numbers(sign, self._number(left), self._number(right))
+        return self._numbers(sign, self._number(left), self._number(right))
+
+    def _numbers(self, sign: str, left: Number, right: Number) -> str:
+        return self.let(
+            [left.whole, left.real, right.whole, right.real],
+            lambda a, b, c, d: _numbers(sign, Number(a, b), Number(c, d)),
+        )
 
     def _texts(self, sign: str, left: str, right: str, fold: bool) -> str:
         return f"lower({left}) {sign} lower({right})" if fold else f"{left} {sign} {right}"
 
     def _compared_by_tag(self, sign: str, left: Typed, right: Typed, fold: bool) -> str:
-        tags = [_tag(left), _tag(right)]
-        texts = self._texts(sign, self._text(left), self._text(right), fold)
-        truths = f"({self._text(left)} = 'true') {sign} ({self._text(right)} = 'true')"
-        numbers = _numbers(sign, self._number(left), self._number(right))
-        return (
-            f"multiIf({tags[0]} = {TEXT} AND {tags[1]} = {TEXT}, {texts},"
-            f" {tags[0]} = {BOOLEAN} AND {tags[1]} = {BOOLEAN}, {truths},"
-            f" {tags[0]} = {BOOLEAN} OR {tags[1]} = {BOOLEAN}, NULL, {numbers})"
-        )
+        def compared(left_tag: str, left_text: str, right_tag: str, right_text: str) -> str:
+            texts = self._texts(sign, left_text, right_text, fold)
+            truths = f"({left_text} = 'true') {sign} ({right_text} = 'true')"
+            a = left if left.kind != "any" else Typed("any", left_text, left_tag)
+            b = right if right.kind != "any" else Typed("any", right_text, right_tag)
+            numbers = self._numbers(sign, self._number(a), self._number(b))
+            return (
+                f"multiIf({left_tag} = {TEXT} AND {right_tag} = {TEXT}, {texts},"
+                f" {left_tag} = {BOOLEAN} AND {right_tag} = {BOOLEAN}, {truths},"
+                f" {left_tag} = {BOOLEAN} OR {right_tag} = {BOOLEAN}, NULL, {numbers})"
+            )
+
+        return self.let([_tag(left), self._text(left), _tag(right), self._text(right)], compared)
 
     # ---- functions ----
 
@@ -257,7 +293,10 @@ class _Scribe:
             numbers = [self._number(self.value(argument)) for argument in given]
             if len(numbers) == 1:
                 numbers.insert(0, Number("toInt128(0)", NULL))
-            return _computed(sign, numbers[0], numbers[1])
+            given_ = [numbers[0].whole, numbers[0].real, numbers[1].whole, numbers[1].real]
+            whole = self.let(given_[0::2], lambda a, b: _computed_whole(sign, a, b))
+            real = self.let(given_, lambda a, b, c, d: _computed_real(sign, Number(a, b), Number(c, d)))
+            return Typed("number", whole, real=real)
         if name == "number":
             return self._read(given)
         if name in ("like", "regex"):
@@ -282,10 +321,7 @@ class _Scribe:
             case "stringcontains":
                 return Typed("boolean", f"(position({low[0]}, {low[1]}) > 0)")
             case "indexof":
-                start = self._whole(given[2]) if len(given) > 2 else "0"
-                at = f"positionUTF8({low[0]}, {low[1]}, toUInt64(greatest(ifNull({start}, 0), 0) + 1))"
-                null = f"if(isNull({start}), NULL, nullIf(toInt128({at}), 0) - 1)" if len(given) > 2 else ""
-                return Typed("whole", null or f"(nullIf(toInt128({at}), 0) - 1)")
+                return Typed("whole", self._index(low, given))
             case "substring":
                 return Typed("text", self._slice(texts[0], given))
             case "between":
@@ -295,40 +331,56 @@ class _Scribe:
     def _whole(self, expression: Expr) -> str:
         """A number cut to a whole one, within what a text can be long."""
         number = self._number(self.value(expression))
-        real = number.real
-        whole = number.whole if real == NULL else f"ifNull({number.whole}, toInt128OrNull(toString(trunc({real}))))"
-        return f"toInt64(greatest(least({whole}, 4294967296), -4294967296))"
+        whole = f"greatest(least({number.whole}, toInt128(4294967296)), toInt128(-4294967296))"
+        if number.real == NULL:
+            return f"toInt64({whole})"
+        real = f"toInt64(trunc(greatest(least({number.real}, 4294967296.), -4294967296.)))"
+        return real if number.whole == NULL else f"ifNull(toInt64({whole}), {real})"
+
+    def _index(self, texts: Sequence[str], given: Sequence[Expr]) -> str:
+        if len(given) < 3:
+            return f"(nullIf(toInt128(positionUTF8({texts[0]}, {texts[1]})), 0) - 1)"
+
+        def found(text: str, part: str, start: str) -> str:
+            at = f"positionUTF8({text}, {part}, toUInt64(greatest(ifNull({start}, 0), 0) + 1))"
+            return f"if(isNull({start}), NULL, nullIf(toInt128({at}), 0) - 1)"
+
+        return self.let([*texts[:2], self._whole(given[2])], found)
 
     def _slice(self, text: str, given: Sequence[Expr]) -> str:
+        def cut(text: str, size: str, start: str, end: str) -> str:
+            def place(bound: str) -> str:
+                return f"if({bound} < 0, greatest({size} + {bound}, 0), least({bound}, {size}))"
+
+            length = f"toUInt64(greatest(ifNull({place(end)} - ({place(start)}), 0), 0))"
+            part = f"substringUTF8({text}, toInt64(ifNull({place(start)}, 0)) + 1, {length})"
+            return f"if(isNull({text}) OR isNull({start}) OR isNull({end}), NULL, {part})"
+
         size = f"toInt64(lengthUTF8({text}))"
+        end = self._whole(given[2]) if len(given) > 2 else size
+        return self.let([text, size, self._whole(given[1]), end], cut)
 
-        def place(bound: str) -> str:
-            return f"if({bound} < 0, greatest({size} + {bound}, 0), least({bound}, {size}))"
-
-        start = place(self._whole(given[1]))
-        end = place(self._whole(given[2])) if len(given) > 2 else size
-        cut = f"substringUTF8({text}, ifNull({start}, 0) + 1, toUInt64(greatest(ifNull({end} - ({start}), 0), 0)))"
-        return f"if(isNull({start}) OR isNull({end}), NULL, {cut})"
-
-    def _between(self, texts: list[str], low: list[str], given: Sequence[Expr]) -> str:
+    def _between(self, texts: Sequence[str], low: Sequence[str], given: Sequence[Expr]) -> str:
         greedy = given[3] if len(given) > 3 else Constant(False)
         if not isinstance(greedy, Constant) or not isinstance(greedy.value, bool):
             raise UnsupportedError("between() takes true or false for `greedy` in SQL")
-        text, left, right = texts
-        look, before, behind = low
-        start = f"(toInt64(positionUTF8({look}, {before})) + toInt64(lengthUTF8({left})))"  # from 1, after `left`
-        if greedy.value:
-            turned = f"positionUTF8(reverseUTF8({look}), reverseUTF8({behind}))"
-            size = f"toInt64(lengthUTF8({text})) - toInt64(lengthUTF8({right})) - toInt64({turned}) + 2"
-            end = f"if({turned} = 0, 0, {size})"
-        else:
-            end = f"toInt64(positionUTF8({look}, {behind}, toUInt64(ifNull({start}, 1))))"
-        cut = f"substringUTF8({text}, {start}, toUInt64(greatest(ifNull({end} - {start}, 0), 0)))"
-        return (
-            f"multiIf(isNull({text}) OR isNull({left}) OR isNull({right}), NULL,"
-            f" {text} = '' OR {left} = '' OR {right} = '', {text},"
-            f" positionUTF8({look}, {before}) = 0 OR {end} < {start}, '', {cut})"
-        )
+
+        def cut(text: str, left: str, right: str, look: str, before: str, behind: str) -> str:
+            start = f"(toInt64(positionUTF8({look}, {before})) + toInt64(lengthUTF8({left})))"  # from 1, after `left`
+            if greedy.value:
+                turned = f"toInt64(positionUTF8(reverseUTF8({look}), reverseUTF8({behind})))"
+                sizes = f"toInt64(lengthUTF8({text})) - toInt64(lengthUTF8({right}))"
+                end = f"if({turned} = 0, 0, {sizes} - {turned} + 2)"
+            else:
+                end = f"toInt64(positionUTF8({look}, {behind}, toUInt64(ifNull({start}, 1))))"
+            part = f"substringUTF8({text}, {start}, toUInt64(greatest(ifNull({end} - {start}, 0), 0)))"
+            return (
+                f"multiIf(isNull({text}) OR isNull({left}) OR isNull({right}), NULL,"
+                f" {text} = '' OR {left} = '' OR {right} = '', {text},"
+                f" positionUTF8({look}, {before}) = 0 OR {end} < {start}, '', {part})"
+            )
+
+        return self.let([*texts, *low], cut)
 
     def _read(self, given: Sequence[Expr]) -> Typed:
         base = given[1] if len(given) > 1 else Constant(10)
@@ -338,13 +390,7 @@ class _Scribe:
         if value.kind == "null":
             return value
         if base.value == 16:
-            text = self._text(value)
-            digits = f"extract({text}, '^-?(?:0[xX])?([0-9a-fA-F]+)$')"
-            bare = f"leftPad(replaceRegexpOne({digits}, '^0+', ''), 16, '0')"
-            read = f"toInt128(reinterpretAsUInt64(reverse(unhex({bare}))))"
-            fits = f"match({text}, '^-?(0[xX])?0*[0-9a-fA-F]{{1,16}}$')"
-            signed = f"if(startsWith({text}, '-'), -{read}, {read})"
-            return Typed("whole", f"if({fits} AND {signed} BETWEEN {_BOUND}, {signed}, NULL)")
+            return Typed("whole", self.let([self._text(value)], _from_hexadecimal))
         number = self._number(Typed("text", self._text(value)))
         return Typed("number", number.whole, real=number.real)
 
@@ -369,16 +415,18 @@ class _Scribe:
         value = self.value(given[0])
         if value.kind == "null":
             return value
-        address = six_of(self._text(value))
-        parts = []
+        bounds = []
         for block in given[1:]:
             if not isinstance(block, Constant) or not isinstance(block.value, str):
                 raise UnsupportedError("cidrMatch() takes constant networks")
-            bounds = ip.bounds(block.value)
-            if bounds is not None:
-                low, high = (self.writer.parameter("IPv6", six(bound)) for bound in bounds)
-                parts.append(f"({address} >= {low} AND {address} <= {high})")
-        return Typed("boolean", f"if(isNull({address}), NULL, {' OR '.join(parts) or '0'})")
+            if pair := ip.bounds(block.value):
+                bounds.append([self.writer.parameter("IPv6", six(bound)) for bound in pair])
+
+        def within(address: str) -> str:
+            parts = [f"({address} >= {low} AND {address} <= {high})" for low, high in bounds]
+            return f"if(isNull({address}), NULL, {' OR '.join(parts) or '0'})"
+
+        return Typed("boolean", self.let([six_of(self._text(value))], within))
 
 
 _ARITHMETIC: Final[dict[str, str]] = {
@@ -416,20 +464,18 @@ def _numbers(sign: str, left: Number, right: Number) -> str:
     return f"multiIf({', '.join(f'isNotNull({a}) AND isNotNull({b}), {a} {sign} {b}' for a, b in cases)}, NULL)"
 
 
-def _computed(sign: str, left: Number, right: Number) -> Typed:
-    """Whole numbers exactly, null outside 64 bits; doubles otherwise, null where not finite."""
-    whole = real = NULL
-    if NULL not in (left.whole, right.whole):
-        a, b = left.whole, right.whole
-        result: Callable[[str, str], str] = {
-            "/": lambda a, b: f"intDiv({a}, if({b} = 0, NULL, {b}))",
-            "%": lambda a, b: f"modulo({a}, if({b} = 0, NULL, {b}))",
-        }.get(sign, lambda a, b: f"({a} {sign} {b})")
-        exact = result(a, b)
-        # 64 bits with and without sign: a product stays within 128 but for numbers beyond, which are null before it.
-        fits = f"{a} BETWEEN -9223372036854775808 AND 18446744073709551615"
-        fits += f" AND {b} BETWEEN -9223372036854775808 AND 18446744073709551615"
-        whole = f"if({fits} AND {exact} BETWEEN {_BOUND}, toInt128({exact}), NULL)"
+def _computed_whole(sign: str, a: str, b: str) -> str:
+    """Exactly; null outside 64 bits."""
+    if NULL in (a, b):
+        return NULL
+    exact = {"/": f"intDiv({a}, nullIf({b}, 0))", "%": f"modulo({a}, nullIf({b}, 0))"}.get(sign, f"({a} {sign} {b})")
+    # 64 bits with and without sign: within them a product has 128 at most, and what is beyond is null before it.
+    fits = f"{a} BETWEEN {_WIDE} AND {b} BETWEEN {_WIDE}"
+    return f"if({fits} AND {exact} BETWEEN {_BOUND}, toInt128({exact}), NULL)"
+
+
+def _computed_real(sign: str, left: Number, right: Number) -> str:
+    """Null where it isn't finite."""
     pairs = []
     for a, b in ((left.real, right.whole), (left.whole, right.real), (left.real, right.real)):
         if NULL not in (a, b):
@@ -437,9 +483,14 @@ def _computed(sign: str, left: Number, right: Number) -> Typed:
             y = f"nullIf({y}, 0)" if sign in "/%" else y
             value = f"modulo({x}, {y})" if sign == "%" else f"({x} {sign} {y})"
             pairs.append(f"isNotNull({a}) AND isNotNull({b}), if(isFinite({value}), {value}, NULL)")
-    if pairs:
-        real = f"multiIf({', '.join(pairs)}, NULL)"
-    return Typed("number", whole, real=real)
+    return f"multiIf({', '.join(pairs)}, NULL)" if pairs else NULL
+
+
+def _from_hexadecimal(text: str) -> str:
+    digits = f"extract({text}, '^-?(?:0[xX])?0*([0-9a-fA-F]+)$')"
+    read = f"toInt128(reinterpretAsUInt64(reverse(unhex(leftPad({digits}, 16, '0')))))"
+    signed = f"if(startsWith({text}, '-'), -{read}, {read})"
+    return f"if(match({text}, '^-?(0[xX])?0*[0-9a-fA-F]{{1,16}}$') AND {signed} BETWEEN {_BOUND}, {signed}, NULL)"
 
 
 def _real_text(sql: str) -> str:
