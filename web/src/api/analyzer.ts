@@ -1,0 +1,31 @@
+/** The graph around an alert or an event. */
+import { useQuery } from '@tanstack/react-query'
+
+import { request } from './client'
+import type { Graph, SearchPage } from './types'
+
+/** What the graph is drawn around. */
+export interface Around {
+  alert?: string | undefined
+  event?: string | undefined
+}
+
+/** Processes, scripts and connections around it. */
+export function useGraph({ alert, event }: Around) {
+  return useQuery({
+    queryKey: ['graph', alert, event],
+    queryFn: ({ signal }) => request<Graph>('GET', '/analyzer', { query: { alert, event }, signal }),
+    enabled: alert !== undefined || event !== undefined,
+    retry: false,
+  })
+}
+
+/** The events of one node, of one category or all. */
+export function useNodeEvents({ alert, event }: Around, node: string | undefined, category: string | undefined) {
+  return useQuery({
+    queryKey: ['graph', alert, event, 'events', node, category],
+    queryFn: ({ signal }) => request<SearchPage>('GET', '/analyzer/events', { query: { node, category, limit: 200, graph: alert ?? event }, signal }),
+    enabled: node !== undefined,
+    retry: false,
+  })
+}

@@ -1,0 +1,161 @@
+/** The canvas of the Analyzer: pan, zoom, walk with the arrows. */
+import '@xyflow/react/dist/base.css'
+import './analyzer.css'
+
+import { ReactFlow, ReactFlowProvider, useReactFlow, useViewport, type NodeMouseHandler } from '@xyflow/react'
+import { IconFocusCentered, IconMinus, IconPlus } from '@tabler/icons-react'
+import { useEffect, useMemo, useRef, useState } from 'react'
+
+import { useKeys } from '../../ui/keys'
+import { CATEGORIES, draw, walk, type Graph, type GraphNode } from './graph'
+import { Link, type LinkEdge } from './edges'
+import { blockSize, layout, sizeOf, type Places } from './layout'
+import { CATEGORY_ICON, CATEGORY_WORD, Crowd, Thing, type CrowdNode, type ThingNode } from './nodes'
+
+const nodeTypes = { thing: Thing, crowd: Crowd }
+const edgeTypes = { link: Link }
+
+interface CanvasProps {
+  graph: Graph
+  /** Everything, or the attack path with the rest dimmed or left out. */
+  all: boolean
+  picked: string | undefined
+  onPick: (id: string) => void
+  /** Only nodes that it holds for stay bright: what was searched for. */
+  found?: ((node: GraphNode) => boolean) | undefined
+}
+
+/** Draws a graph; layout runs again only when what is drawn changes. */
+export function Canvas(props: CanvasProps) {
+  return <ReactFlowProvider><Inner {...props} /></ReactFlowProvider>
+}
+
+function Inner({ graph, all, picked, onPick, found }: CanvasProps) {
+  const flow = useReactFlow()
+  const [unfolded, setUnfolded] = useState<ReadonlySet<string>>(new Set())
+  const drawn = useMemo(() => draw(graph, all, unfolded), [graph, all, unfolded])
+  const dim = useMemo(() => {
+    const storied = graph.nodes.some(({ path }) => path)
+    return (node: GraphNode) => !all && storied && !node.path && !node.near && !node.trigger
+  }, [graph, all])
+  const [places, setPlaces] = useState<{ for: typeof drawn; at: Places } | undefined>(undefined)
+  const [failed, setFailed] = useState<string | undefined>(undefined)
+  useEffect(() => {
+    let live = true
+    layout(drawn, dim).then(
+      (at) => { if (live) setPlaces({ for: drawn, at }) },
+      (error: unknown) => { if (live) setFailed(error instanceof Error ? error.message : 'The layout failed.') },
+    )
+    return () => { live = false }
+  }, [drawn, dim])
+
+  const shown = places?.for ?? drawn
+  const nodes = useMemo<(ThingNode | CrowdNode)[]>(() => {
+    if (!places) return []
+    const things = places.for.nodes.map((node): ThingNode => {
+      const dimmed = dim(node)
+      const size = sizeOf(node, dimmed, places.for.crowded)
+      const word = node.kind === 'process' ? 'process' : node.kind === 'script' ? 'script' : 'connection'
+      return {
+        id: node.id, type: 'thing', position: places.at.get(node.id) ?? { x: 0, y: 0 }, width: size.width, height: size.height,
+        data: { node, dim: found ? !found(node) : dimmed, crowded: places.for.crowded && !dimmed, picked: node.id === picked },
+        ariaLabel: `${word} ${node.name}, ${node.sub}${node.trigger ? ', trigger' : ''}${node.alerts.length > 0 ? `, ${node.alerts.length} alerts` : ''}`,
+        zIndex: node.path ? 2 : 1,
+      }
+    })
+    const crowds = places.for.blocks.map((block): CrowdNode => {
+      const size = blockSize(block)
+      return { id: block.id, type: 'crowd', position: places.at.get(block.id) ?? { x: 0, y: 0 }, width: size.width, height: size.height, data: { block, dim: !all }, ariaLabel: `${block.members.length} processes ${block.name}; Enter unfolds them` }
+    })
+    return [...things, ...crowds]
+  }, [places, dim, all, picked, found])
+  const edges = useMemo<LinkEdge[]>(() => {
+    const byId = new Map(shown.nodes.map((node) => [node.id, node]))
+    return shown.edges.map((edge): LinkEdge => {
+      const ends = [byId.get(edge.from), byId.get(edge.to)]
+      const near = ends.every((end) => end !== undefined && (end.path || end.near || end.trigger))
+      return { id: edge.id, source: edge.from, target: edge.to, type: 'link', data: { edge, near, dim: !all && !near }, focusable: false, zIndex: edge.path ? 1 : 0 }
+    })
+  }, [shown, all])
+
+  const fit = useMemo(() => () => { void flow.fitView({ padding: 0.12, maxZoom: 1, minZoom: 0.25, duration: 0 }) }, [flow])
+  useEffect(() => {
+    if (!places) return
+    const frame = requestAnimationFrame(fit)
+    return () => { cancelAnimationFrame(frame) }
+  }, [places, fit])
+
+  const trigger = graph.nodes.find((node) => node.trigger)?.id
+  const go = (id: string | undefined) => {
+    if (id === undefined) return false
+    onPick(id)
+    const at = places?.at.get(id)
+    const viewport = flow.getViewport()
+    if (at && box.current) {
+      const x = at.x * viewport.zoom + viewport.x
+      const y = at.y * viewport.zoom + viewport.y
+      const { clientWidth, clientHeight } = box.current
+      if (x < 0 || y < 0 || x > clientWidth - 100 || y > clientHeight - 80) void flow.setCenter(at.x + 80, at.y + 50, { zoom: viewport.zoom, duration: 150 })
+    }
+    return true
+  }
+  const box = useRef<HTMLDivElement>(null)
+  const arrow = (key: string) => () => (picked === undefined ? go(trigger) : go(walk(graph, picked, key)))
+  useKeys({ ArrowLeft: arrow('ArrowLeft'), ArrowRight: arrow('ArrowRight'), ArrowUp: arrow('ArrowUp'), ArrowDown: arrow('ArrowDown'), Home: () => go(trigger), 0: fit })
+
+  const click: NodeMouseHandler<ThingNode | CrowdNode> = (_, node) => { open(node.id, node.type) }
+  const open = (id: string, type: string | undefined) => {
+    if (type === 'crowd') setUnfolded((was) => new Set([...was, id]))
+    else onPick(id)
+  }
+  return (
+    <div
+      className="graph" ref={box}
+      onKeyDown={(event) => {
+        if (event.key !== 'Enter' && event.key !== ' ') return
+        const at = (event.target as HTMLElement).closest<HTMLElement>('.react-flow__node')
+        const node = at && nodes.find(({ id }) => id === at.dataset.id)
+        if (node) {
+          event.preventDefault()
+          open(node.id, node.type)
+        }
+      }}
+    >
+      <svg width="0" height="0" aria-hidden="true" style={{ position: 'absolute' }}>
+        <defs>
+          <marker id="arrow-hot" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" markerUnits="userSpaceOnUse" orient="auto"><path d="M0 .5 8 4 0 7.5z" fill="var(--sev-critical)" /></marker>
+        </defs>
+      </svg>
+      {failed !== undefined && <div className="failed" role="alert">{failed}</div>}
+      {!places && failed === undefined && <div className="graph-wait" role="status" aria-label="Placing the nodes"><span className="skel" style={{ width: 48, height: 48 }} /><span className="skel" style={{ width: 48, height: 48 }} /><span className="skel" style={{ width: 48, height: 48 }} /></div>}
+      <ReactFlow<ThingNode | CrowdNode, LinkEdge>
+        nodes={nodes} edges={edges} nodeTypes={nodeTypes} edgeTypes={edgeTypes} onNodeClick={click}
+        nodesDraggable={false} nodesConnectable={false} elementsSelectable={false} edgesFocusable={false} nodesFocusable
+        onlyRenderVisibleElements={nodes.length > 150} minZoom={0.1} maxZoom={2} proOptions={{ hideAttribution: true }}
+        deleteKeyCode={null} selectionKeyCode={null} multiSelectionKeyCode={null} zoomOnDoubleClick={false} aria-label="Processes, scripts and connections"
+      />
+      <div className="over legend only-wide" aria-hidden="true">
+        {shown.crowded
+          ? <span>A dot is a process; equal names of one parent fold into a block. Click a block to unfold it.</span>
+          : <>{CATEGORIES.map((category) => {
+            const CategoryIcon = CATEGORY_ICON[category]
+            return <span key={category}><CategoryIcon size={13} stroke={1.6} /> {CATEGORY_WORD[category]}</span>
+          })}<span>counts under a node, in this order</span></>}
+      </div>
+      <Zoom onFit={fit} />
+    </div>
+  )
+}
+
+function Zoom({ onFit }: { onFit: () => void }) {
+  const flow = useReactFlow()
+  const { zoom } = useViewport()
+  return (
+    <div className="over zoom">
+      <button type="button" className="btn quiet icon-only" aria-label="Smaller" onClick={() => { void flow.zoomOut() }}><IconMinus className="icon" size={14} /></button>
+      <span className="t3 tm">{Math.round(zoom * 100)} %</span>
+      <button type="button" className="btn quiet icon-only" aria-label="Larger" onClick={() => { void flow.zoomIn() }}><IconPlus className="icon" size={14} /></button>
+      <button type="button" className="btn quiet icon-only" aria-label="Fit all" title="Fit all (0)" onClick={onFit}><IconFocusCentered className="icon" size={14} /></button>
+    </div>
+  )
+}

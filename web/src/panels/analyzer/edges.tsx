@@ -1,0 +1,30 @@
+/** Edges: the attack path in the critical colour with its times, joins dotted, the rest quiet. */
+import { BaseEdge, EdgeLabelRenderer, getBezierPath, type Edge, type EdgeProps } from '@xyflow/react'
+import { memo } from 'react'
+
+import type { GraphEdge } from './graph'
+
+export interface LinkData extends Record<string, unknown> {
+  edge: GraphEdge
+  near: boolean
+  dim: boolean
+}
+export type LinkEdge = Edge<LinkData, 'link'>
+
+/** One edge and its label. */
+export const Link = memo(function Link({ id, sourceX, sourceY, targetX, targetY, sourcePosition, targetPosition, data }: EdgeProps<LinkEdge>) {
+  const [path, labelX, labelY] = getBezierPath({ sourceX, sourceY, targetX, targetY, sourcePosition, targetPosition, curvature: 0.3 })
+  if (!data) return null
+  const { edge, near, dim } = data
+  const kind = edge.path ? 'hot' : edge.kind === 'joins' ? 'join' : near ? 'warm' : 'cool'
+  return (
+    <>
+      <BaseEdge id={id} path={path} className={`link ${kind}${dim ? ' dim' : ''}`} {...(edge.path ? { markerEnd: 'url(#arrow-hot)' } : {})} />
+      {edge.label !== undefined && !dim && (
+        <EdgeLabelRenderer>
+          <div className={edge.path ? 'edge-label hot' : 'edge-label'} style={{ transform: `translate(-50%, -50%) translate(${labelX}px, ${labelY - (edge.path ? 13 : 0)}px)` }}>{edge.label}</div>
+        </EdgeLabelRenderer>
+      )}
+    </>
+  )
+})

@@ -1,0 +1,77 @@
+/** Places the nodes: ELK's layered layout, left to right, in a worker so that the page stays awake. */
+import ELK, { type ElkNode } from 'elkjs/lib/elk-api'
+
+import type { Block, Drawn, GraphNode } from './graph'
+
+export interface Size {
+  width: number
+  height: number
+  /** Where edges meet it, from its top. */
+  port: number
+}
+
+/** Dots of a block, in a row. */
+export const DOTS = 12
+
+/** How large a node is drawn; edges meet the middle of its glyph. */
+export function sizeOf(node: GraphNode, dim: boolean, crowded: boolean): Size {
+  if (dim) return { width: 168, height: 42, port: 21 }
+  if (crowded) return { width: 120, height: 66, port: 24 }
+  if (node.kind === 'connection') return { width: 156, height: node.joined ? 112 : 88, port: 24 }
+  return { width: 164, height: 118, port: 24 }
+}
+
+/** A block grows with its dots. */
+export function blockSize(block: Block): Size {
+  const rows = Math.ceil(Math.min(block.members.length, DOTS * 12) / DOTS)
+  return { width: Math.max(96, Math.min(DOTS, block.members.length) * 9, block.name.length * 7 + 34), height: 22 + rows * 9, port: 9 }
+}
+
+const OPTIONS = {
+  'elk.algorithm': 'layered',
+  'elk.direction': 'RIGHT',
+  'elk.layered.spacing.nodeNodeBetweenLayers': '58',
+  'elk.spacing.nodeNode': '26',
+  'elk.layered.spacing.edgeNodeBetweenLayers': '20',
+  'elk.spacing.componentComponent': '60',
+  'elk.layered.nodePlacement.strategy': 'NETWORK_SIMPLEX',
+  'elk.layered.nodePlacement.favorStraightEdges': 'true',
+  'elk.layered.crossingMinimization.semiInteractive': 'true',
+  'elk.layered.considerModelOrder.strategy': 'PREFER_NODES',
+  'elk.edgeRouting': 'SPLINES',
+}
+
+const STRAIGHT: Record<string, string> = { 'elk.layered.priority.straightness': '100', 'elk.layered.priority.direction': '100', 'elk.layered.priority.shortness': '50' }
+const LOOSE: Record<string, string> = { 'elk.layered.priority.direction': '0' }
+const PLAIN: Record<string, string> = {}
+
+let engine: InstanceType<typeof ELK> | undefined
+
+function elk() {
+  engine ??= new ELK({ workerFactory: () => new Worker(new URL('elkjs/lib/elk-worker.min.js', import.meta.url)) })
+  return engine
+}
+
+/** Top left corners by id. */
+export type Places = ReadonlyMap<string, { x: number; y: number }>
+
+/** Lay out what is drawn; the path is kept straight. */
+export async function layout(drawn: Drawn, dimmed: (node: GraphNode) => boolean): Promise<Places> {
+  const item = (id: string, size: Size): ElkNode => ({
+    id, width: size.width, height: size.height,
+    layoutOptions: { 'elk.portConstraints': 'FIXED_POS' },
+    ports: [
+      { id: `${id}>in`, x: 0, y: size.port, width: 0, height: 0, layoutOptions: { 'elk.port.side': 'WEST' } },
+      { id: `${id}>out`, x: size.width, y: size.port, width: 0, height: 0, layoutOptions: { 'elk.port.side': 'EAST' } },
+    ],
+  })
+  const first = drawn.nodes.filter(({ path }) => path)
+  const rest = drawn.nodes.filter(({ path }) => !path)
+  const solved = await elk().layout({
+    id: 'root',
+    layoutOptions: OPTIONS,
+    children: [...first, ...rest].map((node) => item(node.id, sizeOf(node, dimmed(node), drawn.crowded))).concat(drawn.blocks.map((block) => item(block.id, blockSize(block)))),
+    edges: drawn.edges.map((edge) => ({ id: edge.id, sources: [`${edge.from}>out`], targets: [`${edge.to}>in`], layoutOptions: edge.path ? STRAIGHT : edge.kind === 'joins' ? LOOSE : PLAIN })),
+  })
+  return new Map((solved.children ?? []).map(({ id, x = 0, y = 0 }) => [id, { x, y }]))
+}

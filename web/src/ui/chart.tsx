@@ -1,0 +1,156 @@
+/** ECharts, drawn from our tokens; canvas only, no text of a log ever becomes markup. */
+import { BarChart, LineChart } from 'echarts/charts'
+import { BrushComponent, GridComponent, MarkLineComponent } from 'echarts/components'
+import * as echarts from 'echarts/core'
+import { CanvasRenderer } from 'echarts/renderers'
+import { useEffect, useMemo, useRef, useState } from 'react'
+
+import { count } from './format'
+import { usePrefs } from './prefs'
+import { SEVERITIES, severityWord, type SeverityName } from './severity'
+import { duration, formatTime } from './time'
+
+echarts.use([BarChart, LineChart, GridComponent, BrushComponent, MarkLineComponent, CanvasRenderer])
+
+/** One bar of time; `parts` splits it, for instance by severity. */
+export interface Bin {
+  /** Start, milliseconds since 1970. */
+  at: number
+  count: number
+  parts?: Readonly<Partial<Record<SeverityName | 'closed', number>>>
+}
+
+interface HistogramProps {
+  label: string
+  bins: readonly Bin[]
+  /** Width of a bin in milliseconds. */
+  interval: number
+  height?: number
+  /** A span was brushed, or one bar clicked. */
+  onBrush?: (from: Date, to: Date) => void
+  unit?: string
+}
+
+const token = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim()
+
+const STACK: readonly (SeverityName | 'closed')[] = ['closed', ...[...SEVERITIES].reverse()]
+
+/** Counts over time, bars from zero, brush to zoom. Read by screen readers as one sentence. */
+export function Histogram({ label, bins, interval, height = 96, onBrush, unit = 'event' }: HistogramProps) {
+  const { theme, zone } = usePrefs()
+  const box = useRef<HTMLDivElement>(null)
+  const chart = useRef<echarts.ECharts | undefined>(undefined)
+  const brushed = useRef(onBrush)
+  const [tip, setTip] = useState<{ x: number; bin: Bin } | undefined>(undefined)
+  const [drag, setDrag] = useState<{ from: number; to: number } | undefined>(undefined)
+  useEffect(() => { brushed.current = onBrush })
+
+  const split = bins.some(({ parts }) => parts !== undefined)
+  const most = useMemo(() => bins.reduce((high, bin) => Math.max(high, bin.count), 0), [bins])
+  const total = useMemo(() => bins.reduce((sum, bin) => sum + bin.count, 0), [bins])
+
+  useEffect(() => {
+    if (!box.current || navigator.userAgent.includes('jsdom')) return
+    const made = echarts.init(box.current, undefined, { renderer: 'canvas' })
+    chart.current = made
+    const watch = new ResizeObserver(() => { made.resize() })
+    watch.observe(box.current)
+    return () => {
+      watch.disconnect()
+      made.dispose()
+      chart.current = undefined
+    }
+  }, [])
+
+  useEffect(() => {
+    const colour = (part: SeverityName | 'closed') => (part === 'closed' ? token('--data-2') : token(`--sev-${part}`))
+    const days = bins.length * interval > 2 * 86400e3
+    chart.current?.setOption(
+      {
+        animation: false,
+        grid: { left: 40, right: 2, top: 8, bottom: 20 },
+        xAxis: {
+          type: 'category', data: bins.map(({ at }) => at), axisTick: { show: false }, axisLine: { lineStyle: { color: token('--line-2') } },
+          axisLabel: {
+            color: token('--text-3'), fontSize: 11, fontFamily: 'Inter Variable', interval: Math.max(0, Math.ceil(bins.length / 8) - 1), margin: 7,
+            formatter: (value: string) => formatTime(new Date(Number(value)), zone, days ? 'day' : 'clock').replace(/:\d\d\.\d+$/, ''),
+          },
+        },
+        yAxis: {
+          type: 'value', min: 0, max: most === 0 ? 1 : undefined, splitNumber: 2, minInterval: 1, axisLine: { show: false }, axisTick: { show: false },
+          splitLine: { lineStyle: { color: token('--line') } },
+          axisLabel: { color: token('--text-3'), fontSize: 11, fontFamily: 'Inter Variable', formatter: (value: number) => (value >= 1000 ? `${value / 1000} k` : String(value)) },
+        },
+        series: (split ? STACK : ['all' as const]).map((part) => ({
+          type: 'bar', stack: 'all', barCategoryGap: '14%', name: part, emphasis: { disabled: true },
+          itemStyle: { color: part === 'all' ? token('--data') : colour(part) },
+          data: bins.map((bin) => (part === 'all' ? bin.count : bin.parts?.[part] ?? 0)),
+        })),
+      },
+      { replaceMerge: ['series'] },
+    )
+  }, [bins, interval, most, split, theme, zone])
+
+  const indexAt = (clientX: number): number => {
+    const made = chart.current
+    const area = box.current?.getBoundingClientRect()
+    if (!made || !area) return -1
+    const at = made.convertFromPixel({ xAxisIndex: 0 }, clientX - area.left) as unknown
+    return typeof at === 'number' ? Math.min(bins.length - 1, Math.max(0, Math.round(at))) : -1
+  }
+  const xOf = (index: number): number => {
+    const x = chart.current?.convertToPixel({ xAxisIndex: 0 }, index) as unknown
+    return typeof x === 'number' ? x : 0
+  }
+  const half = bins.length > 1 ? (xOf(1) - xOf(0)) / 2 : 20
+  const picked = drag && { from: Math.min(drag.from, drag.to), to: Math.max(drag.from, drag.to) }
+  const pickedCount = picked ? bins.slice(picked.from, picked.to + 1).reduce((sum, bin) => sum + bin.count, 0) : 0
+  const finish = () => {
+    const from = picked && bins[picked.from]
+    const to = picked && bins[picked.to]
+    setDrag(undefined)
+    if (from && to) brushed.current?.(new Date(from.at), new Date(to.at + interval))
+  }
+
+  return (
+    <figure className="chart" aria-label={`${label}: ${count(total)} in ${bins.length} bars of ${duration(interval)}, at most ${count(most)}`} role="img">
+      <div
+        ref={box} style={{ height, cursor: onBrush ? 'crosshair' : undefined, touchAction: 'pan-y' }}
+        onPointerDown={(event) => {
+          const at = indexAt(event.clientX)
+          if (!onBrush || at < 0 || event.button !== 0) return
+          event.currentTarget.setPointerCapture(event.pointerId)
+          setDrag({ from: at, to: at })
+        }}
+        onPointerMove={(event) => {
+          const at = indexAt(event.clientX)
+          const bin = bins[at]
+          setTip(bin && { x: xOf(at), bin })
+          if (drag) setDrag({ from: drag.from, to: at })
+        }}
+        onPointerUp={finish}
+        onPointerCancel={() => { setDrag(undefined) }}
+        onPointerLeave={() => { setTip(undefined) }}
+      />
+      {picked && <div className="brush-band" style={{ left: xOf(picked.from) - half, width: xOf(picked.to) - xOf(picked.from) + half * 2, height: height - 20 }} />}
+      {tip && (
+        <div className="chart-tip" style={{ top: 2, left: Math.min(tip.x + 10, (box.current?.clientWidth ?? 400) - 190) }}>
+          {picked && picked.to > picked.from
+            ? <b>{duration((picked.to - picked.from + 1) * interval)}, {count(pickedCount)} {unit}{pickedCount === 1 ? '' : 's'}</b>
+            : <><b>{count(tip.bin.count)} {unit}{tip.bin.count === 1 ? '' : 's'}</b> <span className="t3">{formatTime(new Date(tip.bin.at), zone, 'minute')}</span>{split && SEVERITIES.filter((part) => (tip.bin.parts?.[part] ?? 0) > 0).map((part) => <div key={part}>{severityWord(part)} {tip.bin.parts?.[part]}</div>)}</>}
+        </div>
+      )}
+    </figure>
+  )
+}
+
+/** A line without axes: how something went lately. */
+export function Sparkline({ values, width = 92, height = 20, bad = false, label }: { values: readonly number[]; width?: number; height?: number; bad?: boolean; label: string }) {
+  const top = Math.max(1, ...values)
+  const points = values.map((value, index) => `${((index / Math.max(1, values.length - 1)) * (width - 2) + 1).toFixed(1)},${(height - 2 - (value / top) * (height - 4)).toFixed(1)}`).join(' ')
+  return (
+    <svg width={width} height={height} role="img" aria-label={label}>
+      <polyline points={points} fill="none" stroke={bad ? 'var(--bad)' : 'var(--data)'} strokeWidth={1.4} strokeLinejoin="round" />
+    </svg>
+  )
+}
