@@ -534,4 +534,4 @@ def concat(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
     if len(batches) == 1:
         return batches[0]
     table = pa.Table.from_batches(batches, schema=SCHEMA).unify_dictionaries().combine_chunks()
-    return table.to_batches()[0] if table.num_rows else SCHEMA.empty_table().to_batches()[0]
+    return table.to_batches()[0] if table.num_rows else pa.RecordBatch.from_pylist([], schema=SCHEMA)

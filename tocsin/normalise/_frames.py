@@ -77,7 +77,7 @@ def parse_json(raw: bytes) -> Document | str:
         if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH:
             return f"broken JSON: {str(error)[:120]}"
         try:
-            document = json.loads(raw.decode("utf-8", "replace"), parse_constant=str)
+            document = json.loads(raw.decode("utf-8", "replace"), parse_constant=str, object_pairs_hook=_named)
         except (ValueError, RecursionError):
             return f"broken JSON: {str(error)[:120]}"
     if type(document) is not dict:
@@ -87,6 +87,11 @@ def parse_json(raw: bytes) -> Document | str:
     if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _depth(document) > MAX_DEPTH:
         return f"JSON nested deeper than {MAX_DEPTH}"
     return document
+
+
+def _named(pairs: list[tuple[str, Any]]) -> Document:
+    """An object whose names can be encoded: a lone surrogate in one becomes a question mark."""
+    return {name.encode("utf-8", "replace").decode(): value for name, value in pairs}
 
 
 _JSON_NAME: Final = {list: "array", str: "text", int: "number", float: "number", bool: "boolean", type(None): "null"}
