@@ -13,7 +13,7 @@ from tocsin.errors import QueryError, SyntaxProblem, quoted
 
 MAX_LENGTH: Final = 256 * 1024
 MAX_DEPTH: Final = 64
-_OPENING: Final = re.compile(r'"""|"(?:\\.|[^"\\\n])*"|\\.|[(\[{]|[)\]}]', re.DOTALL)
+_OPENING: Final = re.compile(r'"""[\s\S]*?"""|"(?:\\.|[^"\\\n])*"|\\.|[(\[{]|[)\]}]', re.DOTALL)
 
 
 def place(text: str, at: int) -> tuple[int, int]:
