@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any, Final
 
 from tocsin.event.ip import packed
@@ -103,9 +102,10 @@ _DIRECTIONS: Final = {"%%14592": "inbound", "%%14593": "outbound"}
 
 def _security(group: Group, ecs: Columns) -> None:
     data, code = group.data, group.code
-    outcomes = [_outcome(tuple(k) if type(k) is list else k, t) for k, t in zip(
-        group.get("keywords"), group.get("event_type"), strict=True)]  # fmt: skip
-    fill(ecs, "event.outcome", outcomes)
+    missing: Values = [None] * len(group.rows)
+    names = ecs.get("winlog.keywords", missing)
+    kinds = group.system.get("event_type", missing)
+    fill(ecs, "event.outcome", [_outcome(held, kind) for held, kind in zip(names, kinds, strict=True)])
     if "LogonType" in data:
         ecs["winlog.logon.type"] = mapped(data["LogonType"], codes.LOGON_TYPES.get)
     if code == "4688" and "MandatoryLabel" in data:
@@ -118,13 +118,9 @@ def _security(group: Group, ecs: Columns) -> None:
             ecs["network.direction"] = mapped(data["Direction"], _DIRECTIONS.get)
 
 
-@lru_cache(maxsize=4096)
-def _outcome(keywords: Any, kind: Any) -> str | None:
-    """Audit success or failure, from the keywords' bits or names, or NXLog's type of event."""
-    if type(keywords) is tuple:
-        names: Sequence[Any] = keywords
-    else:
-        names = read.keywords(keywords) or ()
+def _outcome(keywords: Sequence[str] | None, kind: Any) -> str | None:
+    """Audit success or failure, from the keywords, or NXLog's type of event."""
+    names = keywords or ()
     if "Audit Success" in names or kind == "AUDIT_SUCCESS":
         return "success"
     return "failure" if "Audit Failure" in names or kind == "AUDIT_FAILURE" else None

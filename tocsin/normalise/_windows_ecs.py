@@ -236,7 +236,7 @@ def _times(group: Group, dataset: str, records: Records, moments: Moments, ecs: 
     ids: Values = [None] * len(group.rows)
     if channel and "record_id" in group.system:
         numbers = group.system["record_id"]
-        lower = mapped(computers, str.lower) if computers[0] is not None or any(computers) else computers
+        lower = mapped(computers, lambda value: str(value).lower())
         ids = [
             event_id("windows", computer, channel, str(number), second)
             if number is not None and computer is not None and second != _NO_SECOND
@@ -344,8 +344,9 @@ def _system(group: Group, channel: str, ecs: Columns) -> None:
         ecs["winlog.channel"] = [channel] * len(group.rows)
     if "provider" in system:
         ecs["winlog.provider_name"] = ecs["event.provider"] = _texts(system["provider"])
-    computers = _texts(system["computer"]) if "computer" in system else group.rest.get("host.name")
-    if computers is not None:
+    named_by = system.get("computer") or system.get("host_name")
+    if named_by is not None:
+        computers = _texts(named_by)
         ecs["winlog.computer_name"] = ecs["host.name"] = computers
         ecs["host.hostname"] = mapped(computers, _short_name)
     if "message" in system:
@@ -360,8 +361,10 @@ def _system(group: Group, channel: str, ecs: Columns) -> None:
     if None in opcodes and "opcode_name" in system:
         fill(ecs, "winlog.opcode", _texts(system["opcode_name"]))
     if "keywords" in system:
-        raw = system["keywords"]
-        ecs["winlog.keywords"] = [value if type(value) is list else read.keywords(value) for value in raw]
+        ecs["winlog.keywords"] = [
+            [item for item in value if type(item) is str] or None if type(value) is list else read.keywords(value)
+            for value in system["keywords"]
+        ]
 
 
 def _short_name(computer: str) -> str | None:

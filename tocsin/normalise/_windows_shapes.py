@@ -63,7 +63,8 @@ def groups(documents: Sequence[Document]) -> tuple[list[Group], dict[int, str]]:
         except (KeyError, TypeError, AttributeError):
             reasons[row] = "no Windows event: neither Event.System nor winlog, nor a channel with an event code"
             continue
-        rows, members = found.setdefault((shape, channel, code), ([], []))
+        key = (shape, channel if type(channel) is str else "", code)
+        rows, members = found.setdefault(key, ([], []))
         rows.append(row)
         members.append(document)
     out = []
@@ -284,7 +285,9 @@ def _shared_role(name: str) -> tuple[str, str]:
         return "system", "message"
     if name == "@timestamp":
         return "system", "shipped"
-    if name in ("event.original", "ecs.version", "host.name", "event.code", "event.kind", "event.dataset"):
+    if name == "host.name":
+        return "system", "host_name"
+    if name in ("event.original", "ecs.version", "event.code", "event.kind", "event.dataset"):
         return _DROP  # set here, from the event itself
     if name in ("event.module", "event.provider", "@version") or name.startswith(("@metadata.", "data_stream.")):
         return _DROP
@@ -346,7 +349,11 @@ def _sort(group: Group, columns: Columns) -> None:
             values = _texts(values)
             if evtx and _GUID_NAME.search(own):
                 values = [rendered_guid(value) for value in values]
-        elif evtx and own in ("provider_guid", "activity_id", "related_activity_id"):
+        elif part == "system" and not set(map(type, values)) <= _SCALARS and own != "keywords":
+            odd = [None if type(value) in _SCALARS else value for value in values]
+            group.rest[f"unmapped.{name}"] = odd
+            values = [value if type(value) in _SCALARS else None for value in values]
+        if evtx and own in ("provider_guid", "activity_id", "related_activity_id"):
             values = [rendered_guid(value) for value in values]
         target = parts[part]
         held = target.get(own)
@@ -358,7 +365,9 @@ def _sort(group: Group, columns: Columns) -> None:
         if not set(map(str, values)) - _NXLOG_TYPES - {"None"}:
             del group.data["EventType"]
         else:
-            group.data["EventType"] = [None if value in _NXLOG_TYPES else value for value in values]
+            group.data["EventType"] = [
+                None if type(value) is str and value in _NXLOG_TYPES else value for value in values
+            ]
 
 
 def _texts(values: Values) -> Values:
@@ -367,6 +376,7 @@ def _texts(values: Values) -> Values:
 
 
 _PLAIN: Final = {str, type(None)}
+_SCALARS: Final = {str, int, float, type(None)}
 
 
 def _text(value: Any) -> Any:

@@ -280,15 +280,21 @@ def fill(ecs: Columns, name: str, values: Values) -> None:
         ecs[name] = [b if a is None else a for a, b in zip(held, values, strict=True)]
 
 
-@lru_cache(maxsize=4096)
 def keywords(value: Any) -> list[str] | None:
     """The names of the bits that the event system defines; a text that is no number is a name already."""
     if type(value) is str:
-        number = integer(value)
-        if number is None:
-            return [value] if value else None
-    elif type(value) is int:
-        number = value
-    else:
-        return None
+        return _keywords_of_text(value)
+    return _keywords_of_number(value) if type(value) is int else None
+
+
+@lru_cache(maxsize=4096)
+def _keywords_of_text(value: str) -> list[str] | None:
+    number = integer(value)
+    if number is None:
+        return [value] if value else None
+    return _keywords_of_number(number)
+
+
+@lru_cache(maxsize=4096)
+def _keywords_of_number(number: int) -> list[str] | None:
     return [name for bit, name in KEYWORDS if number & bit] or None
