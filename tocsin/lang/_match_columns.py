@@ -59,11 +59,20 @@ class Columns:
             elif place.name in entries:
                 yield place
 
-    def read(self, place: Place) -> Encoded | None:
-        """The values of a place, or None where no row has any."""
+    def read(self, place: Place, within: npt.NDArray[np.bool_] | None = None) -> Encoded | None:
+        """The values of a place, or None where no row has any; `within` says which rows matter (others may be given
+        too)."""
         if place not in self._read:
+            if within is not None and self._is_dear(place):
+                return self._encode(place, within)
             self._read[place] = self._encode(place)
-        return self._read[place]
+        read = self._read[place]
+        if read is None or within is None:
+            return read
+        kept = within[read.rows]
+        if kept.all():
+            return read
+        return Encoded(read.values, read.codes[kept], read.rows[kept]) if kept.any() else None
 
     def present(self, place: Place) -> Rows:
         """The rows that have a value there, ascending."""
@@ -72,9 +81,16 @@ class Columns:
             rows = self._present[place] = self._rows(place)
         return rows
 
-    def _encode(self, place: Place) -> Encoded | None:
+    def _is_dear(self, place: Place) -> bool:
+        """Whether it pays to leave out the rows that don't matter: texts that aren't dictionary-encoded yet."""
         if not place.hot:
-            return self._map.read(place.name) if self._map else None
+            return True
+        number = self._at.get(place.name)
+        return number is not None and bool(pa.types.is_string(self.batch.column(number).type))
+
+    def _encode(self, place: Place, within: npt.NDArray[np.bool_] | None = None) -> Encoded | None:
+        if not place.hot:
+            return self._map.read(place.name, within) if self._map else None
         number = self._at.get(place.name)
         if number is None:
             return None
@@ -84,6 +100,10 @@ class Columns:
         if pa.types.is_list(array.type):
             rows = np.repeat(np.arange(self.n), _lengths(array))
             return _encoded(array.flatten(), rows)
+        if within is not None:
+            if not within.any():
+                return None
+            return _encoded(array.filter(pa.array(within)), np.flatnonzero(within))
         return _encoded(array, None)
 
     def _rows(self, place: Place) -> Rows:
@@ -105,7 +125,6 @@ class _Map:
 
     def __init__(self, column: Any, keys: Iterable[str]) -> None:
         self.entries: dict[str, npt.NDArray[np.int64]] = {}
-        self._read: dict[str, Encoded | None] = {}
         wanted = list(keys)
         offsets = np.asarray(column.offsets).astype(np.int64)
         if not wanted or len(offsets) < 2 or offsets[0] == offsets[-1]:
@@ -129,16 +148,16 @@ class _Map:
         for part, code in zip(np.split(at, edges), few[np.concatenate(([0], edges))], strict=True):
             self.entries[wanted[int(code)]] = part
 
-    def read(self, key: str) -> Encoded | None:
-        if key not in self._read:
-            self._read[key] = self._encode(key)
-        return self._read[key]
-
-    def _encode(self, key: str) -> Encoded | None:
+    def read(self, key: str, within: npt.NDArray[np.bool_] | None) -> Encoded | None:
         at = self.entries.get(key)
         if at is None:
             return None
         rows = np.searchsorted(self._offsets, at, "right") - 1
+        if within is not None:
+            kept = within[rows]
+            at, rows = at[kept], rows[kept]
+            if not len(at):
+                return None
         offsets = np.asarray(self._items.offsets)
         start, count = offsets[at].astype(np.int64), (offsets[at + 1] - offsets[at]).astype(np.int64)
         if self._items.null_count:

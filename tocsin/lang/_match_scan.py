@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 _NUMERIC: Final = frozenset(b"%c" % byte for byte in b"-0123456789")
 _TRUTH: Final = {b"true": True, b"false": False}
 # Longer values are looked at anew each time: remembering them costs more memory than looking costs time.
-_LONGEST: Final = 2048
+_LONGEST: Final = 4096
 _ENTRY: Final = 140
 _SIGNATURES: Final = 200_000
 _ONE: Final = r"(?:[\x00-\x7f]|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3})"

@@ -13,13 +13,14 @@ import itertools
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from tocsin.event.schema import HOT
 from tocsin.lang._match_columns import Columns, Encoded, Place
 from tocsin.lang._match_rows import Reader
 from tocsin.lang._match_scan import Memory, Scanner
@@ -45,6 +46,8 @@ from tocsin.lang.ir import (
     leaves,
 )
 from tocsin.lang.lists import expand
+
+_NOWHERE: Final = np.zeros(0, np.bool_)
 
 Key = TypeVar("Key", bound=Hashable)
 Found = npt.NDArray[np.int32]
@@ -101,7 +104,7 @@ class Matcher(Generic[Key]):
                 for test in needed[1]:
                     wakes[test].append(number)
         self._wakes = {test: tuple(rules) for test, rules in wakes.items()}
-        self._plan.compile()
+        self._plan.compile(predicates.values())
         self._listed = _Listed(self._plan.in_lists, lists) if self._plan.in_lists else None
         # Seconds by stage since the start, for the benchmark.
         self.seconds = dict.fromkeys(("columns", "values", "rows", "predicates"), 0.0)
@@ -115,7 +118,7 @@ class Matcher(Generic[Key]):
             self._turn()
         run = _Run(batch, self._plan, self._listed, self.seconds)
         met = run.scan()
-        start = perf_counter()
+        start = process_time()
         woken: set[int] = set(self._always)
         for test in met:
             woken.update(self._wakes.get(test, ()))
@@ -125,7 +128,7 @@ class Matcher(Generic[Key]):
             bits = node(run, run.full)
             if bits:
                 found[key] = rows_of(bits, n)
-        self.seconds["predicates"] += perf_counter() - start
+        self.seconds["predicates"] += process_time() - start
         return found
 
     @property
@@ -173,6 +176,8 @@ class _Plan:
         self.scanners: list[Scanner] = []
         # For each place: its scanner, and for each number of a test in the scanner the tests here with their scopes.
         self.places: dict[Place, tuple[Scanner, dict[int, tuple[tuple[int, Scope | None], ...]]]] = {}
+        # The rows where the tests of a dear scanner matter: where all nodes of one of these hold.
+        self.guards: dict[Scanner, list[tuple[_Node, ...]]] = {}
         self.keys: set[str] = set()
         self.in_lists: list[InList] = []
         self._memory = memory
@@ -242,8 +247,8 @@ class _Plan:
                 return weight, tests
         return None
 
-    def compile(self) -> None:
-        """Put each test with its places and scanner."""
+    def compile(self, predicates: Iterable[Predicate]) -> None:
+        """Put each test with its places and scanner, after the last `node`."""
         parent: dict[Place, Place] = {}
 
         def root(place: Place) -> Place:
@@ -256,19 +261,29 @@ class _Plan:
             first, *rest = (Place(source.name, source.hot) for source in test.field.sources)
             for place in rest:
                 parent[root(place)] = root(first)
+        dear = {root(_place(test.field)) for test in self.tests if not _is_cheap(test.field)}
+        guards = _guards(predicates, lambda test: root(_place(test.field)) not in dear)
         scanners: dict[Place, Scanner] = {}
+        wanted: dict[Scanner, set[frozenset[Predicate]]] = defaultdict(set)
         readers: dict[Place, dict[int, dict[tuple[int, Scope | None], None]]] = {}
         for test, number in self.tests.items():
+            family = root(_place(test.field))
+            scanner = scanners.get(family)
+            if scanner is None:
+                scanner = scanners[family] = Scanner(self._memory, self._cache)
+            if family in dear:
+                wanted[scanner] |= guards[test]
+            atom = scanner.add(test.op, test.field.kind)
             for source in test.field.sources:
-                place = Place(source.name, source.hot)
-                scanner = scanners.get(root(place))
-                if scanner is None:
-                    scanner = scanners[root(place)] = Scanner(self._memory, self._cache)
-                atom = scanner.add(test.op, test.field.kind)
-                readers.setdefault(place, {}).setdefault(atom, {})[number, source.scope] = None
+                tests = readers.setdefault(Place(source.name, source.hot), {}).setdefault(atom, {})
+                tests[number, source.scope] = None
         self.scanners = list(scanners.values())
         for scanner in self.scanners:
             scanner.compile()
+        for scanner, found in wanted.items():
+            weakest = _weakest(found)
+            if frozenset() not in weakest:
+                self.guards[scanner] = [tuple(map(self.node, guard)) for guard in weakest]
         self.places = {
             place: (scanners[root(place)], {atom: tuple(tests) for atom, tests in atoms.items()})
             for place, atoms in readers.items()
@@ -276,6 +291,50 @@ class _Plan:
 
     def _want(self, field: Field) -> None:
         self.keys.update(source.name for source in field.sources if not source.hot)
+
+
+def _place(field: Field) -> Place:
+    return Place(field.sources[0].name, field.sources[0].hot)
+
+
+def _is_cheap(field: Field) -> bool:
+    """Whether a field's values are few, or short: those of a column that is kept as a dictionary, or is no text."""
+    hot = [HOT[source.name].arrow for source in field.sources if source.hot and source.name in HOT]
+    return bool(hot) and not any(pa.types.is_string(arrow) for arrow in hot)
+
+
+def _guards(predicates: Iterable[Predicate], is_cheap: Callable[[Test], bool]) -> dict[Test, set[frozenset[Predicate]]]:
+    """For each test, sets of cheap predicates: it matters only in rows where all of one set hold. They stand beside it
+    in conjunctions; whether what is between is negated makes no difference."""
+
+    def guards(predicate: Predicate) -> bool:
+        held = list(leaves(predicate))
+        return all(isinstance(leaf, Test) and not isinstance(leaf.op, Exists) and is_cheap(leaf) for leaf in held)
+
+    found: dict[Test, set[frozenset[Predicate]]] = defaultdict(set)
+    stack = [(predicate, frozenset[Predicate]()) for predicate in predicates]
+    while stack:
+        predicate, guard = stack.pop()
+        match predicate:
+            case And(items):
+                cheap = frozenset(item for item in items if guards(item))
+                stack += [(item, guard | cheap) for item in items if item not in cheap]
+            case Or(items):
+                stack += [(item, guard) for item in items]
+            case Not(item):
+                stack.append((item, guard))
+            case Test():
+                found[predicate].add(guard)
+    return found
+
+
+def _weakest(guards: set[frozenset[Predicate]]) -> list[frozenset[Predicate]]:
+    """Without those that another one implies."""
+    kept: list[frozenset[Predicate]] = []
+    for guard in sorted(guards, key=len):
+        if not any(weaker <= guard for weaker in kept):
+            kept.append(guard)
+    return kept
 
 
 def _likelihood(test: Test) -> float:
@@ -313,7 +372,7 @@ class _Run:
     """One batch while it is matched: the bit set of each test that was met, and what is worked out only when asked."""
 
     def __init__(self, batch: pa.RecordBatch, plan: _Plan, listed: _Listed | None, seconds: dict[str, float]) -> None:
-        start = perf_counter()
+        start = process_time()
         self.n: int = batch.num_rows
         self.full: Bits = (1 << self.n) - 1
         self.batch = batch
@@ -327,29 +386,56 @@ class _Run:
         self._exists: dict[Field, Bits] = {}
         self._rowwise: dict[Predicate, tuple[Bits, Bits]] = {}
         self._reader: Reader | None = None
+        self._matter: dict[Scanner, npt.NDArray[np.bool_] | None] = {}
         self._seconds = seconds
-        seconds["columns"] += perf_counter() - start
+        seconds["columns"] += process_time() - start
 
     def scan(self) -> Iterable[int]:
         """Find the rows of every test that is met; gives the numbers of those tests."""
         met = self.met
         plan, spent = self._plan, self._seconds
-        for place in self.columns.filled(plan.places):
+        filled = list(self.columns.filled(plan.places))
+        # Scopes come first: what others need not be looked at for depends on them.
+        for place in sorted(filled, key=lambda place: plan.places[place][0] in plan.guards):
             scanner, readers = plan.places[place]
-            start = perf_counter()
-            read = self.columns.read(place)
-            spent["columns"] += (columns := perf_counter()) - start
+            start = process_time()
+            within = self._within(scanner)
+            read = None if within is _NOWHERE else self.columns.read(place, within)
+            spent["columns"] += (columns := process_time()) - start
             if read is None:
                 continue
             signed = scanner.signatures(read.values)
-            spent["values"] += (values := perf_counter()) - columns
+            spent["values"] += (values := process_time()) - columns
             for atom, bits in self._atoms(read, signed, scanner).items():
                 for test, scope in readers.get(atom, ()):
-                    within = bits if scope is None else bits & self.scope(scope)
-                    if within:
-                        met[test] = met.get(test, 0) | within
-            spent["rows"] += perf_counter() - values
+                    here = bits if scope is None else bits & self.scope(scope)
+                    if here:
+                        met[test] = met.get(test, 0) | here
+            spent["rows"] += process_time() - values
         return met
+
+    def _within(self, scanner: Scanner) -> npt.NDArray[np.bool_] | None:
+        """The rows where a scanner's tests matter; None: all."""
+        guards = self._plan.guards.get(scanner)
+        if guards is None:
+            return None
+        if scanner not in self._matter:
+            bits = 0
+            for guard in guards:
+                here = self.full & ~bits
+                for node in guard:
+                    if not here:
+                        break
+                    here = node(self, here)
+                bits |= here
+            if bits == self.full:
+                self._matter[scanner] = None
+            elif not bits:
+                self._matter[scanner] = _NOWHERE
+            else:
+                packed = np.frombuffer(bits.to_bytes((self.n + 7) // 8, "little"), np.uint8)
+                self._matter[scanner] = np.unpackbits(packed, count=self.n, bitorder="little").view(np.bool_)
+        return self._matter[scanner]
 
     def _atoms(self, read: Encoded, signed: npt.NDArray[np.int32], scanner: Scanner) -> dict[int, Bits]:
         """For each test of a place's scanner the rows that have a value which satisfies it."""
