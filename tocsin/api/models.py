@@ -171,6 +171,7 @@ class NewKey(Model):
 class AuditEntry(Model):
     """Who did what, from where."""
 
+    id: int
     time: str
     who: str
     action: str

@@ -126,6 +126,12 @@ class Core:
             HELD.set(self.stage.size())
             self._count("detect", time.perf_counter() - stored)
 
+    def feed(self, token: str, hits: pa.RecordBatch) -> None:
+        """Hits that were made up afterwards (a new rule's look-back): stored once, then looked at like any."""
+        with self._lock:
+            self.store.insert(token, None, hits, None)
+            self._settle(self.stage.take(hits_of(hits)), {})
+
     def tick(self) -> None:
         """Call about once a second: absences that are certain now, join keys that may have grown."""
         with self._lock:

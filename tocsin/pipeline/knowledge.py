@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -15,20 +16,22 @@ from tocsin.detect import Rule
 from tocsin.detect._ancestors import RULE_HOT
 from tocsin.detect._load import Loader
 from tocsin.event.schema import ALERT_HOT, HOT
-from tocsin.lang import kql, lists
+from tocsin.lang import filters, kql, lists
 from tocsin.lang.fields import Names
-from tocsin.lang.ir import Predicate
+from tocsin.lang.ir import Predicate, all_of
 from tocsin.lang.lists import ListTable
 from tocsin.normalise._run import Normaliser
 
 
 @dataclass(slots=True)
 class Silence:
-    """An exception of a rule: what it silences, as KQL with exact meaning, and the name it is counted under."""
+    """An exception of a rule ("" or "*" is every rule): what it silences, and the name it is counted under. `query` is
+    KQL with exact meaning; `entries` are conditions (`lang.filters`) that must all hold."""
 
     rule: str
     name: str
-    query: str
+    query: str = ""
+    entries: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -110,11 +113,14 @@ class Knowledge:
             found += self.loader.text(text, name)
         silences: dict[str, list[tuple[str, Predicate]]] = {}
         for each in self.plan.exceptions:
-            predicate = kql.parse(each.query, self.names, case_sensitive=True)
-            silences.setdefault(each.rule, []).append((each.name, predicate))
+            parts = [filters.condition(entry, self.names) for entry in each.entries]
+            if each.query:
+                parts.append(kql.parse(each.query, self.names, case_sensitive=True))
+            if parts:
+                silences.setdefault(each.rule.strip("*"), []).append((each.name, all_of(*parts)))
         for rule in found:
             enabled = self.plan.enabled.get(rule.id, rule.enabled)
-            silencers = (*rule.silencers, *silences.get(rule.id, ()))
+            silencers = (*rule.silencers, *silences.get(rule.id, ()), *silences.get("", ()))
             rule = replace(rule, enabled=enabled and rule.plan is not None, silencers=silencers)
             self.all_rules.append(rule)
             self.rules.setdefault(rule.id, rule)

@@ -207,6 +207,11 @@ class Service:
             if not dead:
                 self._failures = {name: count for name, count in self._failures.items() if count > 0}
 
+    def lag(self) -> int:
+        """Frames of the journal that wait, as the collectors last said."""
+        lag = self.collected.get("lag", 0)
+        return lag if isinstance(lag, int) else 0
+
     def children(self) -> dict[str, int]:
         """Process ids by name."""
         with self._guard:

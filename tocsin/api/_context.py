@@ -1,0 +1,239 @@
+"""What routes work with: the service (store, rules, sources), what people decide (state), and the settings."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Final
+
+from fastapi import HTTPException, Request
+
+from tocsin.api import models
+from tocsin.api._access import Caller
+from tocsin.api._triage import triage_of
+from tocsin.api.live import Bus
+from tocsin.api.models import Of
+from tocsin.config import Settings
+from tocsin.errors import TocsinError
+from tocsin.event import time
+from tocsin.event.time import DAY, SECOND
+from tocsin.lang.fields import Names
+from tocsin.lang.ir import Count, Equals, Exists, Plan, Sequence, Test, all_of, negate
+from tocsin.pipeline.history import look_back, sequences_in
+from tocsin.pipeline.knowledge import Plan as RulePlan
+from tocsin.pipeline.knowledge import Silence
+from tocsin.pipeline.offline import as_rule
+from tocsin.pipeline.service import Service
+from tocsin.ports import Document, Span
+from tocsin.respond import notify
+from tocsin.state import State
+from tocsin.store import Store
+
+_CHANNELS: Final = "notify.channels"
+
+
+class Context:
+    """One running server, as its routes see it."""
+
+    def __init__(self, service: Service, state: State, settings: Settings) -> None:
+        self.service = service
+        self.state = state
+        self.settings = settings
+        self.bus = Bus()
+        self.demo = False
+        self._planning = threading.Lock()
+        server = settings.server
+        link = server.public_url or f"{'https' if server.tls_cert else 'http'}://{server.host}:{server.port}"
+        self.notify = notify.Notifications(state.outbox, self.channels, link)
+        service.core.listeners.append(self._heard)
+
+    def _heard(self, kind: str, document: Document) -> None:
+        self.notify.heard(kind, document)
+        identity = document.get("tocsin.incident.id") if kind == "incident" else document.get("kibana.alert.uuid")
+        self.bus.publish(kind, {"id": identity})
+
+    @property
+    def store(self) -> Store:
+        """Events, alerts, incidents."""
+        return self.service.store
+
+    def names(self, of: Of) -> Names:
+        """How field names of a table are read."""
+        return self.store.names[of]
+
+    def audit(self, caller: Caller, action: str, what: str, detail: dict[str, Any] | None = None) -> None:
+        """Put on record who did what."""
+        self.state.audit.add(caller.name, action, what, peer=caller.peer, detail=detail)
+
+    @staticmethod
+    def missing(what: str) -> HTTPException:
+        """404 with a reason."""
+        return HTTPException(404, what)
+
+    # ---- rules ----
+
+    def replan(self) -> None:
+        """Bring every process to the rules, lists and exceptions as people have set them now."""
+        with self._planning:
+            self.service.replan(plan_of(self.settings, self.state))
+
+    def sequences(self, plan: Plan, text: str, span: Span, limit: int) -> list[list[Document]]:
+        """What a query of several events finds in stored events."""
+        knowledge = self.service.knowledge
+        rule = as_rule(plan, text, knowledge.types)
+        return sequences_in(self.store, rule, knowledge.types, knowledge.names, knowledge.lists, span, limit)
+
+    def look_back(self, rule_id: str) -> None:
+        """A rule that is new: its hits over its look-back are stored and fed, as if it had been there."""
+        knowledge = self.service.knowledge
+        rule = knowledge.rules.get(rule_id)
+        if rule is None or rule.plan is None or not rule.enabled:
+            return
+        window = 540 * SECOND  # Elastic's usual `from`
+        if isinstance(rule.plan, Count):
+            window = rule.plan.window
+        elif isinstance(rule.plan, Sequence):
+            window = rule.plan.maxspan or DAY
+        span = Span(time.now() - window, None)
+        hits = look_back(self.store, rule, knowledge.types, knowledge.names, knowledge.lists, span)
+        self.service.core.feed(f"look-back-{rule.id}-{rule.generation}", hits)
+
+    def silenced(self, rule_id: str, name: str) -> int:
+        """How many hits of a rule an exception or list has silenced."""
+        return self.store.hits.silenced(rule_id, name)
+
+    # ---- triage, counts ----
+
+    def triage(self, kind: str, ids: list[str]) -> dict[str, models.Triage]:
+        """What people decided about each."""
+        del kind
+        return {identity: triage_of(decision) for identity, decision in self.state.triage.get(ids).items()}
+
+    def open_alerts(self) -> dict[str, int]:
+        """Open alerts by severity, building blocks left out."""
+        names = self.names("alerts")
+        where = all_of(
+            Test(names.field("tocsin.alert.state"), Equals(("active",))),
+            Test(names.field("kibana.alert.workflow_status"), Equals(("open",))),
+            negate(Test(names.field("kibana.alert.building_block_type"), Exists())),
+        )
+        found = self.store.top(where, "kibana.alert.severity", of="alerts", limit=10)
+        return {str(value): count for value, count in found.values}
+
+    def open_incidents(self) -> int:
+        """Open incidents."""
+        names = self.names("incidents")
+        where = all_of(
+            Test(names.field("tocsin.incident.state"), Equals(("active",))),
+            Test(names.field("kibana.alert.workflow_status"), Equals(("open",))),
+        )
+        return self.store.count(where, of="incidents")
+
+    # ---- notifications ----
+
+    def channels(self) -> list[notify.Channel]:
+        """Channels of the settings file and those made on the page."""
+        least = self.settings.notify.min_severity
+        out = [
+            notify.Channel(name=f"settings {number}", url=url, incidents=True, minimum_severity=least)
+            for number, url in enumerate(self.settings.notify.urls, start=1)
+        ]
+        out += [notify.Channel.model_validate(entry) for entry in self.state.settings.get(_CHANNELS, [])]
+        return out
+
+    def notifications(self) -> models.Notifications:
+        """Channels, their URLs masked, and the last messages."""
+        channels = self.channels()
+        by_id = {channel.id: channel.name for channel in channels}
+        return models.Notifications(
+            channels=[
+                models.Channel(
+                    id=channel.id,
+                    name=channel.name,
+                    url=channel.masked(),
+                    incidents=channel.incidents,
+                    minimum_severity=channel.minimum_severity,  # type: ignore[arg-type]
+                )
+                for channel in channels
+            ],
+            last=[
+                models.Delivery(
+                    time=time.iso(each.created),
+                    channel=by_id.get(each.channel, "gone"),
+                    title=each.title,
+                    state=each.state,
+                    attempts=each.attempts,
+                    error=each.error,
+                )
+                for each in self.state.outbox.last(50)
+            ],
+        )
+
+    def set_notifications(self, wanted: models.Notifications) -> None:
+        """Other channels of the page; those of the settings file stay. A masked URL keeps what it stands for."""
+        held = {channel.id: channel for channel in self.channels()}
+        fixed = set(self.settings.notify.urls)
+        out = []
+        for each in wanted.channels:
+            before = held.get(each.id)
+            url = before.url if before is not None and each.url == before.masked() else each.url
+            if url in fixed:
+                continue
+            channel = notify.Channel(
+                name=each.name, url=url, incidents=each.incidents, minimum_severity=each.minimum_severity
+            )
+            notify.check(channel)
+            out.append(channel.model_dump())
+        self.state.settings.put(_CHANNELS, out)
+
+    def test_notifications(self) -> list[models.Delivery]:
+        """Send a test message to each channel now."""
+        out = []
+        for channel in self.channels():
+            error = ""
+            try:
+                notify.send(channel, "Tocsin: a test", "This channel works.", "test")
+            except TocsinError as problem:
+                error = problem.what
+            state: Any = "failed" if error else "sent"
+            out.append(
+                models.Delivery(
+                    time=time.iso(time.now()),
+                    channel=channel.name,
+                    title="Tocsin: a test",
+                    state=state,
+                    attempts=1,
+                    error=error,
+                )
+            )
+        return out
+
+    def notified(self, incident: str) -> str | None:
+        """When somebody was told of an incident."""
+        moment = self.state.outbox.sent_at(f"incident:{incident}:")
+        return time.iso(moment) if moment is not None else None
+
+
+def plan_of(settings: Settings, state: State) -> RulePlan:
+    """The rules, lists and exceptions as settings and people say."""
+    custom = state.rules.custom()
+    enabled = {rule.id: rule.enabled for rule in custom} | state.rules.enabled()
+    return RulePlan(
+        folders=[str(folder) for folder in settings.rules.dirs],
+        shipped=settings.rules.shipped,
+        lists_dir=str(settings.lists.dir) if settings.lists.dir else None,
+        own={f"own/{rule.id}.{'toml' if rule.format == 'toml' else 'yml'}": rule.text for rule in custom},
+        enabled=enabled,
+        exceptions=[
+            Silence(rule=each.rule, name=f"exception {each.id}", entries=each.entries)
+            for each in state.rules.exceptions()
+        ],
+        lists={each.name: each.text for each in state.lists.all()},
+        keep_original=settings.normalise.keep_original,
+    )
+
+
+def context(request: Request) -> Context:
+    """The context of this server."""
+    held = request.app.state.context
+    assert isinstance(held, Context)
+    return held

@@ -1,0 +1,157 @@
+"""The application: routes under `/api/v1`, the page, health and metrics, one shape of errors, and strict headers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
+from fastapi.staticfiles import StaticFiles
+
+from tocsin import __version__, metrics
+from tocsin.api import alerts, analyzer, incidents, live, people, rules, search, status
+from tocsin.api._access import caller
+from tocsin.api._context import Context
+from tocsin.api.models import Problem, QueryProblem
+from tocsin.errors import (
+    BusyError,
+    ConfigError,
+    ConflictError,
+    PluginError,
+    QueryError,
+    TocsinError,
+    UnsupportedError,
+    UsageError,
+)
+
+log = logging.getLogger(__name__)
+UI: Final = Path(__file__).with_name("ui")
+_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+        "font-src 'self'; connect-src 'self'; worker-src 'self' blob:; manifest-src 'self'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+_LARGEST: Final = 4 << 20
+
+
+def create(context: Context | None) -> FastAPI:
+    """The application of one server; without a context it only tells its OpenAPI."""
+    app = FastAPI(
+        title="Tocsin",
+        version=__version__,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        responses={"default": {"model": Problem}},
+    )
+    app.state.context = context
+    for each in (people, status, search, alerts, incidents, analyzer, rules, live):
+        app.include_router(each.router, prefix="/api/v1")
+    _errors(app)
+    _plain(app)
+    app.middleware("http")(_guard)
+    return app
+
+
+async def _guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    length = request.headers.get("content-length", "0")
+    if length.isdigit() and int(length) > _LARGEST:
+        return _problem(413, "the request is too large", "", [])
+    response = await call_next(request)
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    if request.url.path.startswith("/api/"):
+        response.headers.setdefault("Cache-Control", "no-store")
+    if request.url.scheme == "https":
+        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+    return response
+
+
+def _problem(code: int, title: str, hint: str, problems: list[QueryProblem], **headers: str) -> JSONResponse:
+    body = Problem(title=title, status=code, hint=hint, problems=problems)
+    return JSONResponse(body.model_dump(), code, media_type="application/problem+json", headers=headers)
+
+
+def _errors(app: FastAPI) -> None:
+    @app.exception_handler(HTTPException)
+    async def _http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return _problem(error.status_code, str(error.detail), "", [], **(error.headers or {}))
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        first = error.errors()[0] if error.errors() else {"loc": (), "msg": "the request is wrong"}
+        where = ".".join(str(part) for part in first["loc"])
+        return _problem(422, f"{where}: {first['msg']}", "", [])
+
+    @app.exception_handler(TocsinError)
+    async def _ours(request: Request, error: Exception) -> Response:
+        assert isinstance(error, TocsinError)
+        problems: list[QueryProblem] = []
+        if isinstance(error, QueryError):
+            problems = [
+                QueryProblem(what=p.what, line=p.line, column=p.column, length=p.length) for p in error.problems
+            ]
+        code = (
+            409
+            if isinstance(error, ConflictError)
+            else 503
+            if isinstance(error, BusyError)
+            else 400
+            if isinstance(error, (QueryError, UsageError, UnsupportedError, ConfigError, PluginError))
+            else 500
+        )
+        headers = {"Retry-After": str(max(1, int(error.retry_after)))} if isinstance(error, BusyError) else {}
+        return _problem(
+            code, f"{error.where}: {error.what}" if error.where else error.what, error.hint, problems, **headers
+        )
+
+    @app.exception_handler(Exception)
+    async def _unforeseen(request: Request, error: Exception) -> Response:
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return _problem(500, "something failed here; the server's log says what", "", [])
+
+
+def _plain(app: FastAPI) -> None:
+    @app.get("/healthz", include_in_schema=False)
+    def healthz() -> PlainTextResponse:
+        return PlainTextResponse("ok\n")
+
+    @app.get("/readyz", include_in_schema=False)
+    def readyz() -> PlainTextResponse:
+        context = app.state.context
+        ready = context is not None and context.service.ready()
+        return PlainTextResponse("ready\n" if ready else "not ready\n", 200 if ready else 503)
+
+    @app.get("/metrics", include_in_schema=False)
+    def metrics_(request: Request) -> Response:
+        caller(request)  # figures of an organisation are not for everybody
+        context: Any = app.state.context
+        return Response(metrics.render(context.service.intake.metrics), media_type=metrics.CONTENT_TYPE)
+
+    if (UI / "assets").is_dir():
+        app.mount("/assets", StaticFiles(directory=UI / "assets"), name="assets")
+
+    @app.get("/{path:path}", include_in_schema=False)
+    def page(path: str) -> Response:
+        """The page: a file of the build, or its index for an address that the page itself routes."""
+        if path.startswith("api/"):
+            raise HTTPException(404, f"there is no /{path[:200]}")
+        file = (UI / path).resolve()
+        if path and file.is_file() and file.is_relative_to(UI.resolve()):
+            return FileResponse(file)
+        index = UI / "index.html"
+        if not index.is_file():
+            return PlainTextResponse("The page is not built: run make ui. The API is at /api/v1.\n", 503)
+        return FileResponse(index, headers={"Cache-Control": "no-cache"})

@@ -1,0 +1,140 @@
+"""Incidents: the list, and one with its story, its timeline, why its alerts are one, and why it ranks where it does."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from tocsin.alert.incidents import scored, why
+from tocsin.alert.sentence import DEFAULT, parts
+from tocsin.api import _asked, _rows
+from tocsin.api._access import Caller, analyst, reader
+from tocsin.api._context import Context, context
+from tocsin.api._triage import change, note
+from tocsin.api.models import (
+    IncidentDetail,
+    IncidentPage,
+    IncidentSearch,
+    Join,
+    Moment,
+    Note,
+    NoteRequest,
+    Part,
+    Scored,
+    TriageRequest,
+    TriageResult,
+)
+from tocsin.api.search import _after, _mark
+from tocsin.lang import kql
+from tocsin.lang.ir import Equals, Predicate, Test, all_of
+from tocsin.ports import Document
+
+router = APIRouter(tags=["incidents"])
+Here = Annotated[Context, Depends(context)]
+Reader = Annotated[Caller, Depends(reader)]
+Analyst = Annotated[Caller, Depends(analyst)]
+
+
+@router.post("/incidents/search")
+def search(request: IncidentSearch, here: Here, caller: Reader) -> IncidentPage:
+    """Incidents, those that matter most first."""
+    here.audit(caller, "search", "incidents", {"query": request.query})
+    names = here.names("incidents")
+    items: list[Predicate] = [kql.parse(request.query, names)]
+    items.append(Test(names.field("tocsin.incident.state"), Equals(("active",))))
+    if request.statuses:
+        items.append(Test(names.field("kibana.alert.workflow_status"), Equals(tuple(request.statuses))))
+    where, span = all_of(*items), _asked.span_of(request.start, request.end)
+    documents = here.store.search(where, span, of="incidents", limit=request.size + 1, after=_after(request.after))
+    more = len(documents) > request.size
+    documents = documents[: request.size]
+    rows = _rows.incidents(here, documents)
+    if request.sort == "score":
+        rows.sort(key=lambda row: (-row.score, row.last))
+    return IncidentPage(
+        incidents=rows,
+        total=here.store.count(where, span, of="incidents"),
+        next=_mark(documents[-1]) if more and documents else None,
+    )
+
+
+@router.get("/incidents/{id}")
+def incident(id: str, here: Here, caller: Reader) -> IncidentDetail:  # noqa: A002
+    """One incident; an id that was merged into another leads there."""
+    document = here.store.by_ids([id], of="incidents").get(id) or _by_alias(here, id)
+    if document is None:
+        raise here.missing(f"there is no incident {id!r}")
+    here.audit(caller, "view", f"incident {id}")
+    (row,) = _rows.incidents(here, [document])
+    held = here.store.by_ids(_rows.texts(document.get("tocsin.incident.alerts")), of="alerts")
+    alerts = sorted(held.values(), key=lambda a: (str(a["kibana.alert.start"]), str(a["kibana.alert.uuid"])))
+    names_of = {str(a["kibana.alert.uuid"]): str(a["kibana.alert.rule.name"]) for a in alerts}
+    joins = []
+    for text in _rows.texts(document.get("tocsin.incident.joins")):
+        first, second, key = text.split("|", 2)
+        joins.append(
+            Join(
+                first=first,
+                second=second,
+                key=key.partition(":")[0],
+                value=key.partition(":")[2],
+                why=f"{names_of.get(first, first)} and {names_of.get(second, second)} share {why(key)}",
+            )
+        )
+    reasons, _ = scored(alerts) if alerts else ([], 0.0)
+    return IncidentDetail(
+        incident=row,
+        story=[_sentence(here, alert) for alert in alerts],
+        timeline=_timeline(here, document, alerts),
+        alerts=_rows.alerts(here, alerts),
+        joins=joins,
+        score=[Scored(why=reason, points=round(points, 1)) for reason, points in reasons],
+    )
+
+
+def _by_alias(here: Context, identity: str) -> Document | None:
+    where = Test(here.names("incidents").field("tocsin.incident.aliases"), Equals((identity,)))
+    found = here.store.search(where, of="incidents", limit=1)
+    return found[0] if found else None
+
+
+def _sentence(here: Context, alert: Document) -> list[Part]:
+    rule = here.service.knowledge.rules.get(str(alert["kibana.alert.rule.uuid"]))
+    template = (rule.reason_text if rule else "") or DEFAULT
+    made = parts(template, alert)
+    return [Part(**part._asdict()) for part in made]
+
+
+def _timeline(here: Context, incident: Document, alerts: list[Document]) -> list[Moment]:
+    moments = [
+        Moment(
+            time=str(alert["kibana.alert.start"]),
+            kind="alert",
+            title=_sentence(here, alert),
+            severity=alert["kibana.alert.severity"],
+            alert=str(alert["kibana.alert.uuid"]),
+        )
+        for alert in alerts
+    ]
+    legs = [str(i) for a in alerts if a.get("tocsin.alert.legs") for i in _rows.texts(a.get("tocsin.alert.event_ids"))]
+    for leg in here.store.by_ids(legs[:200], of="alerts").values():  # a correlation is told by its legs
+        begun = str(leg["kibana.alert.start"])
+        leg_id, severity = str(leg["kibana.alert.uuid"]), leg["kibana.alert.severity"]
+        moments += [Moment(time=begun, kind="event", title=_sentence(here, leg), severity=severity, alert=leg_id)]
+    sent = here.notified(str(incident["tocsin.incident.id"]))
+    if sent:
+        moments.append(Moment(time=sent, kind="notification", title=[Part(text="Somebody was notified")]))
+    return sorted(moments, key=lambda moment: moment.time)
+
+
+@router.post("/incidents/triage")
+def triage(request: TriageRequest, here: Here, caller: Analyst) -> TriageResult:
+    """One change to many incidents; 409 where somebody else was faster."""
+    return change(here, caller, "incident", request)
+
+
+@router.post("/incidents/{id}/notes")
+def add_note(id: str, request: NoteRequest, here: Here, caller: Analyst) -> Note:  # noqa: A002
+    """Write a note on an incident."""
+    return note(here, caller, "incident", id, request)

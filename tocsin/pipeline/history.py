@@ -1,0 +1,71 @@
+"""A rule over stored events: SQL fetches the candidates of its steps in order, and the rule's own machine runs over
+them.
+
+The same machine as in the stream, so a rule finds in hindsight what it would have found (DESIGN section 5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from tocsin.detect import Rule, RuleType
+from tocsin.detect._hits import HitMaker, batch_of, hits_of
+from tocsin.detect._state import StateStage
+from tocsin.lang.fields import Names
+from tocsin.lang.ir import any_of
+from tocsin.lang.lists import ListTable, expand
+from tocsin.pipeline.offline import NoHits
+from tocsin.ports import Document, Firing, Hit, Span
+from tocsin.store import Store
+
+_LATER = 400 * 86_400_000_000
+
+
+def hits_in(
+    store: Store, rule: Rule, types: Mapping[str, RuleType], names: Names, lists: ListTable, span: Span
+) -> list[Hit]:
+    """The rule's hits among stored events of a span, in order of time."""
+    steps = types[rule.type].steps(rule.plan)
+    maker = HitMaker([rule], types, names, lists)
+    where = expand(any_of(*(step.where for step in steps)), lists)
+    out: list[Hit] = []
+    for batch in store.stream(where, span):
+        out.extend(hits_of(maker.run(batch)))
+    out.sort(key=lambda hit: (hit.time, hit.tie or 0, hit.id))
+    return out
+
+
+def firings_in(
+    store: Store, rule: Rule, types: Mapping[str, RuleType], names: Names, lists: ListTable, span: Span
+) -> list[Firing]:
+    """What the rule would have found within a span."""
+    hits = hits_in(store, rule, types, names, lists, span)
+    stage = StateStage([rule], types, NoHits(), lists, now=lambda: 0)
+    on_time = [hit._replace(arrival=hit.time) for hit in hits]
+    found = list(stage.take(on_time))
+    end = max((hit.time for hit in hits), default=0) + _LATER
+    for dataset in {hit.dataset for hit in hits}:
+        stage.watermarks.saw(dataset, end, end)
+    found += stage.tick()
+    latest = {tuple(item.born): item for item in found if isinstance(item, Firing)}
+    return list(latest.values())
+
+
+def sequences_in(
+    store: Store, rule: Rule, types: Mapping[str, RuleType], names: Names, lists: ListTable, span: Span, limit: int
+) -> list[list[Document]]:
+    """The events of each finding, the latest findings first."""
+    firings = firings_in(store, rule, types, names, lists, span)
+    firings.sort(key=lambda f: f.events[-1].time, reverse=True)
+    chosen = firings[:limit]
+    held = store.by_ids([event.id for firing in chosen for event in firing.events[:50]])
+    return [[held[e.id] for e in firing.events[:50] if e.id in held] for firing in chosen]
+
+
+def look_back(
+    store: Store, rule: Rule, types: Mapping[str, RuleType], names: Names, lists: ListTable, span: Span
+) -> pa.RecordBatch:
+    """The hits of a rule that is new, over its look-back, as they are stored."""
+    return batch_of(hits_in(store, rule, types, names, lists, span))

@@ -1,0 +1,208 @@
+"""Tells somebody: through apprise (mail, webhooks, chat …), from an outbox that tries again until it is sent.
+
+A channel is an apprise URL (https://github.com/caronc/apprise/wiki). What goes out is plain text; log content in it
+can't be markup. URLs hold secrets: they are never logged, and shown masked.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, Protocol
+from urllib.parse import urlsplit, urlunsplit
+
+import apprise
+from pydantic import BaseModel, ConfigDict
+
+from tocsin.errors import ConfigError
+from tocsin.event.ids import stable_id
+from tocsin.ports import Document
+
+log = logging.getLogger(__name__)
+LEVELS: Final = {"low": 0, "medium": 1, "high": 2, "critical": 3}
+_LONGEST: Final = 4_000
+
+
+class Channel(BaseModel):
+    """An apprise URL and what goes there: incidents, and alerts from a severity on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    url: str
+    incidents: bool = True
+    minimum_severity: str | None = None
+
+    @property
+    def id(self) -> str:
+        """Known by its URL."""
+        return stable_id("channel", self.url)[:16]
+
+    def masked(self) -> str:
+        """The URL without what may be secret."""
+        parts = urlsplit(self.url)
+        host = parts.netloc.rpartition("@")[2]
+        hidden = f"…@{host}" if "@" in parts.netloc else host
+        return urlunsplit((parts.scheme, hidden, "/…" if parts.path.strip("/") else "", "", ""))
+
+
+class Pending(Protocol):
+    """A message of the outbox."""
+
+    @property
+    def id(self) -> int:
+        """Its number."""
+
+    @property
+    def channel(self) -> str:
+        """The channel's id."""
+
+    @property
+    def title(self) -> str:
+        """One line."""
+
+    @property
+    def body(self) -> str:
+        """Plain text."""
+
+    @property
+    def kind(self) -> str:
+        """incident, update or alert."""
+
+
+class Box(Protocol):
+    """The outbox (`state.outbox`)."""
+
+    def put(self, key: str, title: str, body: str, *, kind: str, channel: str = "") -> bool:
+        """Write a message down; the same key once."""
+
+    def take(self, limit: int = 20) -> Sequence[Pending]:
+        """Messages that are due."""
+
+    def sent(self, id_: int) -> None:
+        """It is out."""
+
+    def failed(self, id_: int, error: str) -> object:
+        """It is not."""
+
+
+def check(channel: Channel) -> None:
+    """Raises `ConfigError` for a URL that apprise can't use."""
+    if not apprise.Apprise().add(channel.url):
+        raise ConfigError("apprise can't use this URL", where=channel.name, hint="for instance mailto://… or json://…")
+
+
+def send(channel: Channel, title: str, body: str, kind: str) -> None:
+    """Send one message. Raises `ConfigError` where it could not be sent: it should be tried again."""
+    told = apprise.Apprise()
+    if not told.add(channel.url):
+        raise ConfigError("apprise can't use this URL", where=channel.name)
+    how = apprise.NotifyType.WARNING if kind != "test" else apprise.NotifyType.INFO
+    if not told.notify(body=body[:_LONGEST], title=title[:200], notify_type=how, body_format=apprise.NotifyFormat.TEXT):
+        raise ConfigError("the message could not be sent", where=channel.name)
+
+
+class Notifications:
+    """What is to be told, and the thread that tells it."""
+
+    def __init__(self, box: Box, channels: Callable[[], Iterable[Channel]], link: str = "") -> None:
+        self._box = box
+        self._channels = channels
+        self._link = link
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="notify", daemon=True)
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; what is not sent stays in the outbox."""
+        self._stopping.set()
+        self._wake.set()
+        self._thread.join(10)
+
+    def heard(self, kind: str, document: Document) -> None:
+        """An alert or incident is new or changed: write down what is to be told. Backfill tells nobody; a change of
+        what was told already is an update, not a second page."""
+        for channel in self._channels():
+            if kind == "incident" and channel.incidents:
+                self._incident(channel, document)
+            elif kind == "alert" and channel.minimum_severity:
+                self._alert(channel, document)
+
+    def _incident(self, channel: Channel, document: Document) -> None:
+        if document.get("tocsin.incident.backfill") or document.get("tocsin.incident.state") != "active":
+            return
+        identity = str(document["tocsin.incident.id"])
+        severity = str(document["tocsin.incident.severity"])
+        lines = [
+            str(document.get("tocsin.incident.summary") or ""),
+            f"Severity {severity}, score {document.get('tocsin.incident.score')}.",
+            f"Rules: {', '.join(_listed(document.get('tocsin.incident.rules')))}",
+            f"Hosts: {', '.join(_listed(document.get('host.name'))) or 'none named'}",
+        ]
+        if self._link:
+            lines.append(f"{self._link}/incidents/{identity}")
+        body = "\n".join(line for line in lines if line)
+        title = str(document["tocsin.incident.title"])
+        if self._box.put(
+            f"incident:{identity}:{channel.id}", f"Incident: {title}", body, kind="incident", channel=channel.id
+        ):
+            self._wake.set()
+            return
+        mark = f"incident:{identity}:{channel.id}:{severity}:{len(_listed(document.get('tocsin.incident.rules')))}"
+        if self._box.put(mark, f"Update: {title}", body, kind="update", channel=channel.id):
+            self._wake.set()
+
+    def _alert(self, channel: Channel, document: Document) -> None:
+        severity = str(document["kibana.alert.severity"])
+        quiet = (
+            document.get("tocsin.alert.backfill")
+            or document.get("tocsin.alert.state") != "active"
+            or document.get("kibana.alert.building_block_type")
+        )
+        if quiet or LEVELS[severity] < LEVELS[channel.minimum_severity or "critical"]:
+            return
+        identity = str(document["kibana.alert.uuid"])
+        body = str(document.get("kibana.alert.reason") or "")
+        if self._link:
+            body += f"\n{self._link}/alerts/{identity}"
+        title = f"{severity.capitalize()}: {document['kibana.alert.rule.name']}"
+        if self._box.put(f"alert:{identity}:{channel.id}", title, body, kind="alert", channel=channel.id):
+            self._wake.set()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                busy = self._deliver()
+            except Exception:
+                log.exception("the outbox could not be read")
+                busy = False
+            if not busy:
+                self._wake.wait(2.0)
+                self._wake.clear()
+
+    def _deliver(self) -> bool:
+        messages = self._box.take(20)
+        known = {channel.id: channel for channel in self._channels()} if messages else {}
+        for message in messages:
+            channel = known.get(message.channel)
+            if channel is None:
+                self._box.failed(message.id, "the channel is not there any more")
+                continue
+            try:
+                send(channel, message.title, message.body, message.kind)
+            except Exception as error:
+                what = error.what if isinstance(error, ConfigError) else type(error).__name__
+                log.warning("a message to %s was not sent: %s", channel.name, what)
+                self._box.failed(message.id, what)
+            else:
+                self._box.sent(message.id)
+        return bool(messages)
+
+
+def _listed(value: Any) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else [] if value is None else [str(value)]
