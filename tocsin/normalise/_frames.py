@@ -152,7 +152,7 @@ def _ndjson(frame: Frame, out: Parsed) -> None:
     try:
         documents: list[Any] = [orjson.loads(raw) for raw in raws]
         texts = [raw.decode() for raw in raws]
-        plain = all(
+        plain = len(frame.chunk.payload) <= MAX_RECORD and all(
             type(document) is dict and document and raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH
             for document, raw in zip(documents, raws, strict=True)
         )

@@ -22,7 +22,8 @@ _ACCEPTED: Final = {
     "event__outcome": "success",
 }
 _PORT: Final = r"(?: port (?P<source__port>\d{1,5}))?"
-# OpenSSH's auth.c, auth2.c, sshd-session.c; a repeated message is wrapped by rsyslog
+# OpenSSH's auth.c, auth2.c, sshd-session.c; a repeated message is wrapped by rsyslog. A user name is the client's to
+# choose and may hold " from 10.0.0.1 port 1 ssh2": what counts is what sshd wrote last, so names are matched greedily.
 _SSHD: Final = (
     line(
         r"(?:message repeated (?P<system__auth__repeated>\d{1,9}) times: \[ )?"
@@ -34,16 +35,17 @@ _SSHD: Final = (
     line(
         r"(?:message repeated (?P<system__auth__repeated>\d{1,9}) times: \[ )?"
         r"(?P<system__auth__ssh__event>Failed|Postponed|Partial) (?P<system__auth__ssh__method>\S{1,64}) for "
-        rf"(?:(?:invalid|illegal) user )?(?P<user__name>.{{0,256}}?) from (?P<source__address>\S{{1,255}}){_PORT} ssh",
+        r"(?:(?:invalid|illegal) user )?(?P<user__name>.{0,256}) from "
+        rf"(?P<source__address>\S{{1,255}}){_PORT} ssh\d?(?::.{{0,512}})?\]?\s*\Z",
         **_FAILED,
     ),
     line(
-        r"(?P<system__auth__ssh__event>Invalid|Illegal) user (?P<user__name>.{0,256}?) from "
+        r"(?P<system__auth__ssh__event>Invalid|Illegal) user (?P<user__name>.{0,256}) from "
         rf"(?P<source__address>\S{{1,255}}){_PORT}\s*\Z",
         **_FAILED,
     ),
     line(
-        r"(?:error: )?maximum authentication attempts exceeded for (?:invalid user )?(?P<user__name>.{0,256}?) from "
+        r"(?:error: )?maximum authentication attempts exceeded for (?:invalid user )?(?P<user__name>.{0,256}) from "
         rf"(?P<source__address>\S{{1,255}}){_PORT}",
         **_FAILED,
     ),
@@ -67,7 +69,7 @@ _SSHD: Final = (
 _PAIRS: Final = (
     r"(?:TTY=(?P<system__auth__sudo__tty>[^;]{0,128}?) ; )?(?:CWD=[^;]{0,1024} ; )?"
     r"PWD=(?P<system__auth__sudo__pwd>[^;]{0,1024}?) ; "
-    r"USER=(?P<user__effective__name>[^;]{0,256}?) ; (?:[A-Z]{2,16}=[^;]{0,256} ; ){0,8}"
+    r"USER=(?P<user__effective__name>[^;]{0,256}?) ; (?:(?!COMMAND=)[A-Z]{2,16}=[^;]{0,256} ; ){0,8}"
     r"(?:COMMAND=(?P<system__auth__sudo__command>.{0,60000}))?"
 )
 # sudo's log format: sudoers(5), "EVENT LOGGING"
