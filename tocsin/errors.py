@@ -93,3 +93,11 @@ class BusyError(TocsinError):
     def __init__(self, what: str, *, retry_after: float = 1.0, where: str = "", hint: str = "") -> None:
         super().__init__(what, where=where, hint=hint)
         self.retry_after = retry_after
+
+
+class ConflictError(TocsinError):
+    """Somebody else changed it first: what was seen is not what is there. `current` is the revision that is."""
+
+    def __init__(self, what: str, *, current: int = 0, where: str = "", hint: str = "look again and repeat") -> None:
+        super().__init__(what, where=where, hint=hint)
+        self.current = current
