@@ -154,7 +154,7 @@ def test_a_column_makes_each_value_once_and_is_bounded() -> None:
     ("raw", "expected"),
     [
         ("$u='http://h/x.bat'; iwr $u", "$u='http://h/x.bat'; iwr 'http://h/x.bat'"),
-        ("$D = \"C:\\T\"\n$f = \"$d\\x.bat\"\r\niwr u -OutFile $F", "$d = \"c:\\t\"\n$f = \"$d\\x.bat\"\niwr u -outfile 'c:\\t\\x.bat'"),
+        ("$D = \"C:\\T\"\n$f = \"$d\\x.bat\"\r\niwr u -OutFile $F", "$d = \"c:\\t\"; $f = \"$d\\x.bat\"; iwr u -outfile 'c:\\t\\x.bat'"),
         ("$a='sys';$a+='tem';new-object $a", "$a='sys';$a+='tem';new-object 'system'"),
         ("$a='net';$b='.sockets';x ($a+$b)", "$a='net';$b='.sockets';x ('net.sockets')"),
         ("$a='x'; $a=get-item y; z $a", "$a='x'; $a=get-item y; z $a"),
@@ -168,7 +168,7 @@ def test_a_variable_is_the_literal_that_it_holds(raw: str, expected: str) -> Non
 
 
 def test_lines_stay_statements() -> None:
-    assert canonical("a  b\r\n\r\n  c |\n d `\n e\n | f") == "a b\nc | d e | f"
+    assert canonical("a  b\r\n\r\n  c |\n d `\n e\n | f") == "a b; c | d e | f"
 
 
 def test_variables_that_would_outgrow_the_bound_stay() -> None:

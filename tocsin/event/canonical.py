@@ -4,7 +4,7 @@ What is undone (SCENARIOS, "Canonical command text"): typographic quotes and das
 plain ones), PowerShell's backticks, cmd's carets outside quotes, `[char]` codes, the format operator, `replace` with
 literals, and texts put together with `+`; a PowerShell variable that holds a literal is that literal where it is used;
 payloads of `-EncodedCommand` in any of its abbreviations and literals given to `FromBase64String` are decoded and
-appended, at most three; white space is collapsed (to a line feed where it ends a line, which ends a statement), A–Z
+appended, at most three; white space is collapsed, where it ends a line to `; ` (which ends a statement as well), A–Z
 folded. At most 64 KiB are read and written. Nothing is run, and all steps take time linear in the text.
 
 A stored value stands with `VERSION`; raise it when the same text would become another one.
@@ -69,8 +69,8 @@ _CMD_STRING: Final = re.compile(r"(/[ckr]\s{0,8})\"", re.IGNORECASE)
 _CARET: Final = re.compile(r'"[^"]*(?:"|\Z)|\^(.?)', re.DOTALL)
 _SPACE: Final = re.compile(r"\s+")
 _CONTINUED: Final = re.compile(r"`\r?\n")
-# A line that ends so goes on in the next one.
-_OPEN_END: Final = re.compile(r"(?<=[|,(+=])\n|\n(?=[|)])")
+# A line that ends so goes on in the next one, or has ended its statement already.
+_LINE_END: Final = re.compile(r"(?P<open>(?<=[|,(+=;{])\n|\n(?=[|)}]))|\n")
 _MAX_USES: Final = 256
 # In order: a variable that is given a literal, one that is given anything else, a literal, a quote, a use.
 _VARIABLES: Final = re.compile(
@@ -105,7 +105,7 @@ def canonical(text: str) -> str:
             room -= len(plain) + 1
     text = _SPACE.sub(lambda run: "\n" if "\n" in run[0] else " ", " ".join(parts)).strip()
     if "\n" in text:
-        text = _OPEN_END.sub(" ", text)
+        text = _LINE_END.sub(lambda end: "; " if end["open"] is None else " ", text)
     return fold(text[:LIMIT])
 
 
