@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from itertools import chain
-from typing import Any, Final
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, repeat
+from typing import Any, Final, cast
 
 import numpy as np
 import orjson
@@ -74,6 +74,10 @@ class BatchBuilder:
             self._rows, self._at = rows, np.asarray(rows, dtype=np.int64)
         self._parts.setdefault(name, []).append((self._at, values))
 
+    def put_same(self, name: str, rows: Sequence[int], value: Any) -> None:
+        """`put_at` of one value for all the rows: cheap for hot texts and lists of texts."""
+        self.put_at(name, rows, Repeated(value, len(rows)))
+
     def source(self, name: str, values: Values) -> None:
         """Set a column under the name that the source itself gave it: a reserved name (`tocsin.*`) can't be claimed."""
         self.put("unmapped." + name if name in RESERVED or name.startswith("tocsin.") else name, values)
@@ -121,6 +125,12 @@ class BatchBuilder:
     def _gather(self, name: str, parts: list[Part]) -> None:
         """Make a hot column of the parts that were put."""
         at = parts[0][0] if len(parts) == 1 else np.concatenate([rows for rows, _ in parts])
+        if not self.has(name) and all(type(values) is Repeated for _, values in parts):
+            array, wrong = convert(self._columns[name], [cast(Repeated, values).value for _, values in parts])
+            if not wrong:
+                sizes = [len(values) for _, values in parts]
+                self._hot[name] = _scattered(array.take(pa.array(np.repeat(np.arange(len(parts)), sizes))), at, self.n)
+                return
         values = parts[0][1] if len(parts) == 1 else list(chain.from_iterable(values for _, values in parts))
         if self.has(name) or name in (FIELDS, TYPES, OVERFLOW):
             whole: list[Any] = [None] * self.n
@@ -143,6 +153,25 @@ class BatchBuilder:
         for row, value in enumerate(values):
             if value is not None:
                 held[row] = value if held[row] is None else [*_listed(held[row]), *_listed(value)]
+
+
+class Repeated(Sequence[Any]):
+    """One value many times."""
+
+    __slots__ = ("_size", "value")
+
+    def __init__(self, value: Any, size: int) -> None:
+        self.value = value
+        self._size = size
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[Any]:
+        return repeat(self.value, self._size)
+
+    def __getitem__(self, place: Any) -> Any:
+        return list(self)[place]
 
 
 def convert(column: Column, values: Values) -> tuple[pa.Array, dict[int, Any]]:

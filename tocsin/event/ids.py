@@ -8,6 +8,7 @@ record that comes again, whatever way, has the same id and so shows once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from hashlib import blake2b
 
 Part = str | int | bytes | None
@@ -27,10 +28,16 @@ def ids_with(kind: str, *first: Part) -> Callable[..., str]:
 
     def rest(*parts: Part) -> str:
         digest = begun.copy()
-        digest.update(_encoded(parts))
+        digest.update(_encoded_number(parts[0]) if len(parts) == 1 and type(parts[0]) is int else _encoded(parts))
         return digest.hexdigest()
 
     return rest
+
+
+@lru_cache(maxsize=32768)
+def _encoded_number(number: int) -> bytes:
+    """Record numbers come again in every frame."""
+    return _encoded((number,))
 
 
 def _encoded(parts: Iterable[Part]) -> bytes:

@@ -116,7 +116,16 @@ def split(*names: str, by: str = ",") -> From:
 
 def nanoseconds(*names: str) -> From:
     """Seconds as the nanoseconds of `event.duration`."""
-    return From(names, lambda values, _: [_nanoseconds(v) for v in values])
+    return From(names, lambda values, _: _all_nanoseconds(values))
+
+
+def _all_nanoseconds(values: Values) -> Values:
+    if set(map(type, values)) == {float}:
+        seconds = np.array(values, dtype=np.float64)
+        if bool((np.abs(seconds) < 9e9).all()):
+            whole: Values = np.rint(seconds * 1e9).astype(np.int64).tolist()
+            return whole
+    return [_nanoseconds(value) for value in values]
 
 
 def _nanoseconds(value: Any) -> Any:
@@ -346,14 +355,34 @@ def _distinct(row: Iterable[Any]) -> list[str] | None:
 
 def related_ips(*columns: Sequence[Any]) -> pa.Array:
     """`related.ip` of address columns (texts, or lists of them): distinct, in order; what is no address is left out."""
+    packed = addresses.packed
+    if all(set(map(type, column)) <= {str, type(None)} for column in columns):
+        return _related_scalars([[packed(v) if v is not None else None for v in column] for column in columns])
     flat: list[bytes] = []
     offsets = [0]
-    packed = addresses.packed
     for row in joined(*columns):
         if row is not None:
             flat.extend(dict.fromkeys(item for value in row if (item := packed(value)) is not None))
         offsets.append(len(flat))
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(flat, IP_TYPE))
+
+
+def _related_scalars(columns: Sequence[Sequence[bytes | None]]) -> pa.Array:
+    """The same for one address a row and column, at numpy's speed."""
+    n, width = len(columns[0]), len(columns)
+    missing = bytes(16)
+    values = np.empty((n, width), dtype="V16")
+    there = np.empty((n, width), dtype=bool)
+    for place, column in enumerate(columns):
+        values[:, place] = np.frombuffer(b"".join([v or missing for v in column]), dtype="V16")
+        there[:, place] = np.fromiter((v is not None for v in column), dtype=bool, count=n)
+        for before in range(place):
+            there[:, place] &= ~(there[:, before] & (values[:, before] == values[:, place]))
+    offsets = np.zeros(n + 1, dtype=np.int32)
+    np.cumsum(there.sum(axis=1), out=offsets[1:])
+    data = pa.py_buffer(values[there].tobytes())
+    flat = pa.FixedSizeBinaryArray.from_buffers(IP_TYPE, int(offsets[-1]), [None, data])
+    return pa.ListArray.from_arrays(pa.array(offsets), flat)
 
 
 def related(*, ips: Sequence[str] = (), **names: Sequence[str]) -> Derive:

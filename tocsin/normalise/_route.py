@@ -53,18 +53,22 @@ class _Probe(NamedTuple):
     file: bool
     zeek: str
     message: bool
+    plain: bool  # Zeek's path and the key order are all that there is
     envelope: bool  # a shipper wrote this around a line that nobody has read yet
 
     @staticmethod
     def of(shape: tuple[str, ...]) -> _Probe:
         tops = {str(name).partition(".")[0] for name in shape}
+        dataset = bool(tops & {"event", "data_stream", "fileset"})
+        channel = bool(tops & {"winlog", "Channel", "log_name", "Event"})
         return _Probe(
-            bool(tops & {"event", "data_stream", "fileset"}),
-            bool(tops & {"winlog", "Channel", "log_name", "Event"}),
+            dataset,
+            channel,
             "log" in tops,
             # `@stream` in ROCK's and Corelight's export
             next((name for name in ("_path", "@stream") if name in shape), ""),
             "message" in shape,
+            not (dataset or channel or "log" in tops or "message" in shape),
             "winlog" not in tops and bool(tops & {"ecs", "log", "@metadata", "agent"}),
         )
 
@@ -132,15 +136,30 @@ class Router:
 
     def route(self, document: dict[str, Any], origin: Origin, index: str | None = None) -> Route:
         """The stream that reads this record."""
+        shape = tuple(document)
+        probe = self._probes.get(shape)
+        if probe is not None and probe.plain:  # most of a busy sensor's records end here
+            key = (shape, document[probe.zeek] if probe.zeek else None, index, origin.path)
+            try:
+                return self._seen[key]
+            except (KeyError, TypeError):
+                route = self._claimants(self._facts(document, origin, index))[0]
+                if not probe.zeek or type(document[probe.zeek]) is str:
+                    self._remember(key, route)
+                return route
         facts = self._facts(document, origin, index)
         if facts.text is not None:
             return self._claimants(facts)[0]
         found = self._seen.get(facts)
         if found is None:
-            if len(self._seen) > _CACHE:
-                self._seen.clear()
-            found = self._seen[facts] = self._claimants(facts)[0]
+            found = self._claimants(facts)[0]
+            self._remember(facts, found)
         return found
+
+    def _remember(self, key: tuple[Any, ...], route: Route) -> None:
+        if len(self._seen) > _CACHE:
+            self._seen.clear()
+        self._seen[key] = route
 
     def claimants(self, document: dict[str, Any], origin: Origin, index: str | None = None) -> list[Route]:
         """Every stream that claims this record at the strongest evidence there is: more than one is a conflict."""
