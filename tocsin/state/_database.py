@@ -17,11 +17,11 @@ from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from tocsin.errors import BusyError, ConfigError
+from tocsin.errors import BusyError, ConfigError, ConflictError
 
 # Two processes that start at once must not both make the tables.
 _LOCK = 0x70C51
@@ -43,7 +43,8 @@ class Database:
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Session]:
-        """A transaction that writes: all of it or, where something raises, nothing."""
+        """A transaction that writes: all of it or, where something raises, nothing. Raises `ConflictError` where another
+        made the same row at the same moment."""
         with self._writing, _busy(), self.engine.connect().execution_options(writes=True) as connection:
             with Session(connection, expire_on_commit=False) as session, session.begin():
                 yield session
@@ -131,6 +132,9 @@ def _begun(connection: Connection) -> None:
 def _busy() -> Iterator[None]:
     try:
         yield
+    except IntegrityError as error:
+        # Two made the same row at one moment, each having seen none: the later one looks again.
+        raise ConflictError("somebody else has made it at the same moment", where="state") from error
     except OperationalError as error:
         text = str(error.orig)
         raise BusyError(f"the state can't be used now: {text.splitlines()[0] if text else error}") from error
