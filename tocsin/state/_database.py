@@ -43,8 +43,8 @@ class Database:
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Session]:
-        """A transaction that writes: all of it or, where something raises, nothing. Raises `ConflictError` where another
-        made the same row at the same moment."""
+        """A transaction that writes: all of it or, where something raises, nothing. Raises `ConflictError` where
+        another made the same row at the same moment."""
         with self._writing, _busy(), self.engine.connect().execution_options(writes=True) as connection:
             with Session(connection, expire_on_commit=False) as session, session.begin():
                 yield session
