@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from tocsin.event.ip import packed
@@ -126,25 +126,44 @@ def _outcome(keywords: Sequence[str] | None, kind: Any) -> str | None:
     return "failure" if "Audit Failure" in names or kind == "AUDIT_FAILURE" else None
 
 
-_CONTEXT: Final = (
-    ("HostApplication", "process.command_line"),
-    ("HostName", "process.title"),
-    ("EngineVersion", "powershell.engine.version"),
-    ("HostVersion", "powershell.process.executable_version"),
-    ("RunspaceId", "powershell.runspace_id"),
-    ("RunspaceID", "powershell.runspace_id"),
-    ("PipelineId", "powershell.pipeline_id"),
-    ("PipelineID", "powershell.pipeline_id"),
-    ("CommandName", "powershell.command.name"),
-    ("CommandType", "powershell.command.type"),
-    ("CommandPath", "powershell.command.path"),
-    ("CommandLine", "powershell.command.value"),
-    ("ScriptName", "file.path"),
-    ("NewEngineState", "powershell.engine.new_state"),
-    ("PreviousEngineState", "powershell.engine.previous_state"),
-    ("ProviderName", "powershell.provider.name"),
-    ("NewProviderState", "powershell.provider.new_state"),
-)
+# Names as events 400 to 800 write them, `\\tName=value`, and as 4103 does, `        Name = value`.
+_CLASSIC: Final = {
+    f"\n\t{name}=": target
+    for name, target in {
+        "HostApplication": "process.command_line",
+        "HostName": "process.title",
+        "EngineVersion": "powershell.engine.version",
+        "HostVersion": "powershell.process.executable_version",
+        "RunspaceId": "powershell.runspace_id",
+        "PipelineId": "powershell.pipeline_id",
+        "CommandName": "powershell.command.name",
+        "CommandType": "powershell.command.type",
+        "CommandPath": "powershell.command.path",
+        "CommandLine": "powershell.command.value",
+        "ScriptName": "file.path",
+        "NewEngineState": "powershell.engine.new_state",
+        "PreviousEngineState": "powershell.engine.previous_state",
+        "ProviderName": "powershell.provider.name",
+        "NewProviderState": "powershell.provider.new_state",
+        "UserId": "",
+    }.items()
+}
+_OPERATIONAL: Final = {
+    f"\n        {name} = ": target
+    for name, target in {
+        "Host Application": "process.command_line",
+        "Host Name": "process.title",
+        "Engine Version": "powershell.engine.version",
+        "Host Version": "powershell.process.executable_version",
+        "Runspace ID": "powershell.runspace_id",
+        "Pipeline ID": "powershell.pipeline_id",
+        "Command Name": "powershell.command.name",
+        "Command Type": "powershell.command.type",
+        "Command Path": "powershell.command.path",
+        "Script Name": "file.path",
+        "User": "",
+    }.items()
+}
 _CLASSIC_PLACES: Final = {"400": ("param3",), "403": ("param3",), "600": ("param3",), "800": ("param2",)}
 
 
@@ -153,7 +172,7 @@ def _powershell(group: Group, ecs: Columns) -> None:
     if not places and group.code in _CLASSIC_PLACES and "message" in group.system:
         places = [group.system["message"]]  # NXLog renders the message only
     for values in places:
-        _contexts(values, ecs)
+        _contexts(values, _CLASSIC, ecs)
     if group.code == "800" and "param1" in group.data:
         fill(ecs, "powershell.command.value", group.data["param1"])
 
@@ -163,18 +182,20 @@ def _powershell_operational(group: Group, ecs: Columns) -> None:
         # PowerShell itself writes these, so the writer is the process.
         fill(ecs, "process.pid", ecs["winlog.process.pid"])
     if group.code in ("4103", "4100") and "ContextInfo" in group.data:
-        _contexts(group.data["ContextInfo"], ecs)
+        _contexts(group.data["ContextInfo"], _OPERATIONAL, ecs)
 
 
-def _contexts(values: Values, ecs: Columns) -> None:
-    found = mapped(values, read.context)
-    names = {name for value in found if value for name in value}
-    for name, target in _CONTEXT:
-        if name in names:
-            fill(ecs, target, [None if value is None else value.get(name) for value in found])
-    for name in ("User", "UserId"):
-        if name in names:
-            _user(ecs, [None if value is None else value.get(name) for value in found])
+def _contexts(values: Values, targets: Mapping[str, str], ecs: Columns) -> None:
+    names = tuple(targets)
+    found = mapped(values, lambda value: read.context(value, names))
+    there = {name for value in found if value for name in value}
+    for name, target in targets.items():
+        if name in there:
+            column = [None if value is None else value.get(name) for value in found]
+            if target:
+                fill(ecs, target, column)
+            else:
+                _user(ecs, column)
 
 
 def _defender(group: Group, ecs: Columns) -> None:

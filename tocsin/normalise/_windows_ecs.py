@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,7 @@ from tocsin.event import time
 from tocsin.event.batch import BatchBuilder
 from tocsin.event.canonical import VERSION, canonical_column
 from tocsin.event.community_id import community_ids
-from tocsin.event.ids import event_id
+from tocsin.event.ids import event_id, ids_with
 from tocsin.event.ip import packed
 from tocsin.event.records import Columns, Records
 from tocsin.event.schema import RESERVED
@@ -91,36 +91,45 @@ class Moments:
             builder.overflow(name, values)
 
 
-def columns(group: Group, channel: str, dataset: str, records: Records, moments: Moments) -> Columns:
-    """ECS columns (and the source's own where they differ) of the group, each as long as it; times go to `moments`."""
+class Made(NamedTuple):
+    """A group as ECS: columns as long as it, and what is the same in all its events."""
+
+    columns: Columns
+    same: dict[str, Any]
+
+
+def made(group: Group, channel: str, dataset: str, records: Records, moments: Moments) -> Made:
+    """ECS columns of the group, and the source's own where they differ; times go to `moments`."""
     ecs: Columns = {}
     own: Columns = {}
     meaning = codes.MEANINGS.get((dataset, group.code))
     _map(group, TABLES.get((dataset, group.code), {}), ecs, own)
     _times(group, dataset, records, moments, ecs)
-    _system(group, channel, ecs)
+    _system(group, ecs)
     particular(group, dataset, ecs)
     _derive(group, ecs)
     for name, values in group.rest.items():
         name = "unmapped." + name if name in RESERVED or name.startswith("tocsin.") else name
         if not (name == "event.action" and meaning is not None and meaning.action):
             fill(ecs, name, values)
-    n = len(group.rows)
-    ecs["event.dataset"] = [dataset] * n
-    ecs["event.module"] = [dataset.partition(".")[0]] * n
-    ecs["event.code"] = [group.code] * n
-    ecs["event.kind"] = [meaning.kind if meaning else "event"] * n
+    same: dict[str, Any] = {
+        "event.dataset": dataset,
+        "event.module": dataset.partition(".")[0],
+        "event.code": group.code,
+        "event.kind": meaning.kind if meaning else "event",
+    }
+    if channel:
+        same["winlog.channel"] = channel
     if meaning is not None:
+        same |= {"event.category": list(meaning.category), "event.type": list(meaning.type)}
         if meaning.action:
-            ecs["event.action"] = [meaning.action] * n
-        ecs["event.category"] = [list(meaning.category)] * n
-        ecs["event.type"] = [list(meaning.type)] * n
+            same["event.action"] = meaning.action
         if meaning.outcome:
-            fill(ecs, "event.outcome", [meaning.outcome] * n)
+            fill(ecs, "event.outcome", [meaning.outcome] * len(group.rows))
     for name, values in own.items():
         held = ecs.get(name)
         ecs[name] = values if held is None else [b if b is not None else a for a, b in zip(held, values, strict=True)]
-    return ecs
+    return Made({name: values for name, values in ecs.items() if name not in same}, same)
 
 
 # ---- the table's fields ----
@@ -236,12 +245,16 @@ def _times(group: Group, dataset: str, records: Records, moments: Moments, ecs: 
     ids: Values = [None] * len(group.rows)
     if channel and "record_id" in group.system:
         numbers = group.system["record_id"]
-        lower = mapped(computers, lambda value: str(value).lower())
+        makers = {
+            computer: ids_with("windows", str(computer).lower(), channel)
+            for computer in set(computers)
+            if computer is not None
+        }
         ids = [
-            event_id("windows", computer, channel, str(number), second)
+            makers[computer](str(number), second)
             if number is not None and computer is not None and second != _NO_SECOND
             else None
-            for computer, number, second in zip(lower, numbers, seconds, strict=True)
+            for computer, number, second in zip(computers, numbers, seconds, strict=True)
         ]
     ecs["tocsin.id"] = ids
 
@@ -329,7 +342,7 @@ _SYSTEM_TEXTS: Final = (
 )
 
 
-def _system(group: Group, channel: str, ecs: Columns) -> None:
+def _system(group: Group, ecs: Columns) -> None:
     system = group.system
     for name, target in _SYSTEM_NUMBERS:
         if name in system:
@@ -340,8 +353,6 @@ def _system(group: Group, channel: str, ecs: Columns) -> None:
             ecs[target] = mapped(values, str.lower) if name == "provider_guid" else values
     if "user_id" in system:
         fill(ecs, "user.id", ecs["winlog.user.identifier"])
-    if channel:
-        ecs["winlog.channel"] = [channel] * len(group.rows)
     if "provider" in system:
         ecs["winlog.provider_name"] = ecs["event.provider"] = _texts(system["provider"])
     named_by = system.get("computer") or system.get("host_name")

@@ -245,15 +245,19 @@ def registry_strings(details: str) -> list[str] | None:
 
 
 @lru_cache(maxsize=4096)
-def context(value: str) -> dict[str, str]:
-    """The `Name = value` (4103) or `Name=value` (400–800) lines of a PowerShell event, names without spaces."""
+def context(value: str, names: tuple[str, ...]) -> dict[str, str]:
+    """The values of those names in the `\\tName=value` (400 to 800) or `        Name = value` (4103) lines of a
+    PowerShell event; the first counts."""
     out: dict[str, str] = {}
-    for line in value[:65536].split("\n")[:400]:
-        name, found, text = line.partition("=")
-        if found and len(name) < 64:
-            text = text.strip()
+    value = "\n" + value[:65536]
+    for name in names:
+        at = value.find(name)
+        if at >= 0:
+            at += len(name)
+            end = value.find("\n", at)
+            text = value[at : end if end >= 0 else None].strip()
             if text:
-                out.setdefault(name.strip().replace(" ", ""), text)
+                out[name] = text
     return out
 
 

@@ -22,7 +22,7 @@ from tocsin.event.batch import BatchBuilder
 from tocsin.event.records import Records, Rejected
 from tocsin.normalise import Claim, Normalised, StreamInfo
 from tocsin.normalise import _windows_codes as codes
-from tocsin.normalise._windows_ecs import FIELDS_SET, Moments, columns
+from tocsin.normalise._windows_ecs import FIELDS_SET, Moments, made
 from tocsin.normalise._windows_fields import aliases
 from tocsin.normalise._windows_processes import processes
 from tocsin.normalise._windows_shapes import groups
@@ -90,8 +90,11 @@ class Windows:
         moments = Moments(n)
         for group in found:
             channel, dataset = dataset_of(group.channel) if group.channel else ("", self._datasets[stream])
-            for name, values in columns(group, channel, dataset, records, moments).items():
+            columns, same = made(group, channel, dataset, records, moments)
+            for name, values in columns.items():
                 builder.put_at(name, group.rows, values)
+            for name, value in same.items():
+                builder.put_same(name, group.rows, value)
         moments.put(builder)
         batch = builder.finish()
         if not reasons:
