@@ -9,8 +9,8 @@ from fastapi import HTTPException, Request
 
 from tocsin.api import models
 from tocsin.api._access import Caller
+from tocsin.api._bus import Bus
 from tocsin.api._triage import triage_of
-from tocsin.api.live import Bus
 from tocsin.api.models import Of
 from tocsin.config import Settings
 from tocsin.errors import TocsinError
@@ -19,9 +19,8 @@ from tocsin.event.time import DAY, SECOND
 from tocsin.lang.fields import Names
 from tocsin.lang.ir import Count, Equals, Exists, Plan, Sequence, Test, all_of, negate
 from tocsin.pipeline.history import look_back, sequences_in
-from tocsin.pipeline.knowledge import Plan as RulePlan
-from tocsin.pipeline.knowledge import Silence
 from tocsin.pipeline.offline import as_rule
+from tocsin.pipeline.plans import plan_of
 from tocsin.pipeline.service import Service
 from tocsin.ports import Document, Span
 from tocsin.respond import notify
@@ -211,25 +210,6 @@ class Context:
         """When somebody was told of an incident."""
         moment = self.state.outbox.sent_at(f"incident:{incident}:")
         return time.iso(moment) if moment is not None else None
-
-
-def plan_of(settings: Settings, state: State) -> RulePlan:
-    """The rules, lists and exceptions as settings and people say."""
-    custom = state.rules.custom()
-    enabled = {rule.id: rule.enabled for rule in custom} | state.rules.enabled()
-    return RulePlan(
-        folders=[str(folder) for folder in settings.rules.dirs],
-        shipped=settings.rules.shipped,
-        lists_dir=str(settings.lists.dir) if settings.lists.dir else None,
-        own={f"own/{rule.id}.{'toml' if rule.format == 'toml' else 'yml'}": rule.text for rule in custom},
-        enabled=enabled,
-        exceptions=[
-            Silence(rule=each.rule, name=f"exception {each.id}", entries=each.entries)
-            for each in state.rules.exceptions()
-        ],
-        lists={each.name: each.text for each in state.lists.all()},
-        keep_original=settings.normalise.keep_original,
-    )
 
 
 def context(request: Request) -> Context:

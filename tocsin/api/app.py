@@ -44,8 +44,9 @@ _HEADERS: Final = {
 _LARGEST: Final = 4 << 20
 
 
-def create(context: Context | None) -> FastAPI:
-    """The application of one server; without a context it only tells its OpenAPI."""
+def create(context: Context | None, *, trusted: bool = False) -> FastAPI:
+    """The application of one server; without a context it only tells its OpenAPI. `trusted` is for the socket in the
+    data folder, which only its owner can open: whoever calls there is admin."""
     app = FastAPI(
         title="Tocsin",
         version=__version__,
@@ -55,6 +56,7 @@ def create(context: Context | None) -> FastAPI:
         responses={"default": {"model": Problem}},
     )
     app.state.context = context
+    app.state.trusted = trusted
     for each in (people, status, search, alerts, incidents, analyzer, rules, live):
         app.include_router(each.router, prefix="/api/v1")
     _errors(app)

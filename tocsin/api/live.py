@@ -1,13 +1,9 @@
-"""Server-sent events: what is new, as it comes. Each connection has a bounded queue; one that falls behind is told
-so."""
+"""Server-sent events: what is new, as it comes. A connection that falls behind is told to read everything again."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from typing import Annotated, Any, Final
+from typing import Annotated
 
-import orjson
 from fastapi import APIRouter, Depends
 from fastapi.responses import StreamingResponse
 
@@ -15,48 +11,6 @@ from tocsin.api._access import Caller, reader
 from tocsin.api._context import Context, context
 
 router = APIRouter(tags=["live"])
-_QUEUE: Final = 256
-_BEAT: Final = 15.0
-
-
-class Bus:
-    """Gives what threads publish to the queues of an event loop."""
-
-    def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._queues: set[asyncio.Queue[tuple[str, dict[str, Any]]]] = set()
-
-    def publish(self, kind: str, data: dict[str, Any]) -> None:
-        """Safe from any thread; nobody listening is nothing done."""
-        loop = self._loop
-        if loop is not None and self._queues and not loop.is_closed():
-            loop.call_soon_threadsafe(self._put, kind, data)
-
-    def _put(self, kind: str, data: dict[str, Any]) -> None:
-        for queue in self._queues:
-            if queue.full():
-                while not queue.empty():
-                    queue.get_nowait()
-                queue.put_nowait(("status", {"id": "behind"}))  # the page reads everything again
-            else:
-                queue.put_nowait((kind, data))
-
-    async def listen(self) -> AsyncIterator[bytes]:
-        """Events as text/event-stream, with a comment every 15 seconds to keep the connection."""
-        self._loop = asyncio.get_running_loop()
-        queue: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue(_QUEUE)
-        self._queues.add(queue)
-        try:
-            yield b": tocsin\n\n"
-            while True:
-                try:
-                    kind, data = await asyncio.wait_for(queue.get(), _BEAT)
-                except TimeoutError:
-                    yield b": beat\n\n"
-                    continue
-                yield b"event: " + kind.encode() + b"\ndata: " + orjson.dumps(data) + b"\n\n"
-        finally:
-            self._queues.discard(queue)
 
 
 @router.get("/live")

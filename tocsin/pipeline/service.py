@@ -6,12 +6,14 @@ left behind that holds a port, a lane or the store.
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -45,7 +47,8 @@ class Service:
         self.started = clock.now()
         folder = settings.data_dir
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock = _exclusive(folder / "serve.lock")
+        self._held = ExitStack()
+        self._held.enter_context(exclusive(folder))
         self.spool = folder / "spool"
         self.cache = folder / "cache"
         for each in (self.spool, self.cache):
@@ -132,7 +135,7 @@ class Service:
         if self.intake.is_alive():
             self.intake.stop()
         self.store.close()
-        os.close(self._lock)
+        self._held.close()
 
     # ---- children ----
 
@@ -218,14 +221,17 @@ class Service:
             return {name: child.pid or 0 for name, (child, _, _) in self._children.items()}
 
 
-def _exclusive(path: Path) -> int:
-    """Hold the data folder: two servers of one folder would lose data."""
-    import fcntl
-
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Hold the data folder: two servers of one folder would lose data. Raises `ConfigError` where another has it."""
+    path = folder / "serve.lock"
     lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(lock)
-        raise ConfigError("another tocsin serve runs on this data folder", where=str(path.parent)) from error
-    return lock
+        raise ConfigError("another tocsin runs on this data folder", where=str(folder)) from error
+    try:
+        yield
+    finally:
+        os.close(lock)
