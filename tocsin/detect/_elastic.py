@@ -32,7 +32,7 @@ from tocsin.detect._scope import is_alerts, of_indices
 from tocsin.errors import QueryError, SyntaxProblem, TocsinError, UnsupportedError, quoted
 from tocsin.event.time import SECOND
 from tocsin.lang import kql
-from tocsin.lang.ir import Count, InList, Plan, Predicate, Query, Sequence, all_of, digest, negate
+from tocsin.lang.ir import Count, InList, Plan, Predicate, Query, Sequence, all_of, any_of, digest, negate
 
 _OURS: Final = frozenset(
     {"misses", "incident", "sibling_of", "reason", "join", "list", "severity", "unless_common", "correlation"}
@@ -259,7 +259,9 @@ def _lists(
                 silencers.append((entry["name"], item))
             case other:
                 raise TocsinError(f"use = {quoted(other)} is none of require, exclude, silence", where=path)
-    return required, tuple(silencers), tuple(dict.fromkeys(names))
+    # A list that silences by several fields is one silencer: counted, and opened, by its name.
+    merged = {name: any_of(*(item for other, item in silencers if other == name)) for name, _ in silencers}
+    return required, tuple(merged.items()), tuple(dict.fromkeys(names))
 
 
 def _severities(
