@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.normalise._syslog import Head, head, structured
+from tocsin.normalise._syslog import Head, from_document, head, is_document, structured
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,29 @@ def test_structured_data_is_cut_where_it_ends() -> None:
     found = head('<13>1 - h a - - [x@1 a="1" b="q\\"\\]\\\\"][y] m [z c="2"]')
     assert found.message == 'm [z c="2"]'
     assert structured(found.data) == {"x@1": {"a": "1", "b": 'q"]\\'}, "y": {}}
+
+
+def test_documents_of_syslog_daemons_are_messages() -> None:
+    ng = {"PROGRAM": "sshd", "PRIORITY": "info", "PID": "811", "MESSAGE": "x", "HOST": "web1", "FACILITY": "authpriv",
+          "@timestamp": "2024-06-10T06:13:20+00:00", "ISODATE": "2024-06-10T06:13:20+00:00", "SDATA": {"a": 1}}  # fmt: skip
+    rsyslog = {
+        "message": " x",
+        "fromhost": "web1",
+        "facility": "auth",
+        "priority": "err",
+        "timereported": "2024-06-10T06:13:20Z",
+    }
+    tagged = {"message": "x", "host": "web1", "severity": "nonsense", "facility": 3, "syslogtag": "sshd[811]:"}
+    for document in (ng, rsyslog, tagged):
+        assert is_document(document)
+    assert from_document(ng) == (
+        "<86>1 2024-06-10T06:13:20+00:00 web1 sshd 811 - - x",
+        {"@timestamp": "2024-06-10T06:13:20+00:00", "SDATA": {"a": 1}},
+    )
+    assert from_document(rsyslog) == ("<35>1 2024-06-10T06:13:20Z web1 - - - - x", {})
+    assert from_document(tagged) == ("<13>1 - web1 sshd 811 - - x", {})
+    assert from_document({"MESSAGE": 7, "HOST": "a"}) is None
+    assert not is_document({"message": "x", "host": "web1"})
 
 
 @given(st.text(max_size=300))

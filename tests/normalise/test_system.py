@@ -149,3 +149,18 @@ def test_a_kernel_message_of_no_firewall_is_the_systems(read: Read) -> None:
     (event,) = read("Jun 10 06:13:20 web1 kernel: [1.0] eth0: link up")
     assert event["event.dataset"] == "system.syslog"
     assert event["process.name"] == "kernel"
+
+
+def test_a_daemons_document_is_read_by_its_program(read: Read) -> None:
+    """syslog-ng's elasticsearch-http() and rsyslog's omelasticsearch send documents through `_bulk`."""
+    message = "Failed password for root from 203.0.113.7 port 22 ssh2"
+    sent = {"PROGRAM": "sshd", "PRIORITY": "info", "PID": "811", "MESSAGE": message, "HOST": "web1", "FACILITY": "auth"}
+    (event,) = read({**sent, "ISODATE": "2024-06-10T06:13:20+00:00", "SDATA": {"x": {"y": "z"}}})
+    assert event["event.dataset"] == "system.auth"
+    assert (event["host.name"], event["process.pid"], event["source.ip"]) == ("web1", 811, "203.0.113.7")
+    assert event["@timestamp"] == "2024-06-10T06:13:20.000Z"
+    assert event["SDATA.x.y"] == "z"
+    (other,) = read(
+        {"message": " hello", "fromhost": "web1", "facility": "user", "priority": "notice", "timereported": "x"}
+    )
+    assert (other["event.dataset"], other["message"], other["host.name"]) == ("system.syslog", "hello", "web1")

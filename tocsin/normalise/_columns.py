@@ -25,6 +25,7 @@ from tocsin.event.schema import IP_TYPE
 from tocsin.lang.fields import Alias, scope_of
 from tocsin.normalise import Claim, Normalised, StreamInfo
 from tocsin.normalise._frames import parse_json
+from tocsin.normalise._syslog import from_document, is_document
 
 Values = list[Any]
 _BEYOND: Final = "\0beyond "
@@ -310,6 +311,10 @@ def _unwrapped(
         document = documents[row]
         message, held = document.get("message"), document.get("json")
         if not inner:
+            sent = from_document(document) if is_document(document) else None
+            if sent is not None:
+                out[row], around[row] = {"message": sent[0]}, sent[1]
+                continue
             out[row] = {"message": message}
         elif type(held) is dict and inner in held:
             out[row] = held

@@ -19,7 +19,7 @@ from tocsin.errors import PluginError, UsageError, quoted
 from tocsin.event.records import Frame, Origin
 from tocsin.normalise import Claim, Product
 from tocsin.normalise._frames import Parsed
-from tocsin.normalise._syslog import head
+from tocsin.normalise._syslog import from_document, head, is_document
 
 _CACHE: Final = 8192
 # logs-DATASET-NAMESPACE, also as the backing index of a data stream
@@ -53,6 +53,7 @@ class _Probe(NamedTuple):
     file: bool
     zeek: str
     message: bool
+    syslog: bool  # a syslog daemon's document
     plain: bool  # Zeek's path and the key order are all that there is
     envelope: bool  # a shipper wrote this around a line that nobody has read yet
 
@@ -68,7 +69,8 @@ class _Probe(NamedTuple):
             # `@stream` in ROCK's and Corelight's export
             next((name for name in ("_path", "@stream") if name in shape), ""),
             "message" in shape,
-            not (dataset or channel or "log" in tops or "message" in shape),
+            is_document(shape),
+            not (dataset or channel or "MESSAGE" in shape or "log" in tops or "message" in shape),
             "winlog" not in tops and bool(tops & {"ecs", "log", "@metadata", "agent"}),
         )
 
@@ -177,7 +179,10 @@ class Router:
             datasets = (*datasets, named)
         text = document["message"] if probe.message else None
         unread = len(shape) == 1 or (probe.envelope and not any(name in self._datasets for name in datasets))
-        if type(text) is not str or not unread:
+        if probe.syslog and not any(name in self._datasets for name in datasets):
+            sent = from_document(document)
+            text = sent[0] if sent is not None else None
+        elif type(text) is not str or not unread:
             text = None
         zeek = document[probe.zeek] if probe.zeek else None
         return _Facts(

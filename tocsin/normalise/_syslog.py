@@ -6,8 +6,8 @@ What the head says of its sender is a claim; `tocsin.peer` says who connected.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 FACILITIES: Final = (
     *("kernel", "user-level", "mail", "system", "security/authorization", "syslogd", "printer", "network-news"),
@@ -104,3 +104,68 @@ def structured(data: str | None) -> dict[str, dict[str, str]]:
         for name, value in _PAIR.findall(element[2]):
             into[name] = re.sub(r'\\(["\\\]])', r"\1", value)
     return out
+
+
+# How syslog daemons name a message's parts in the documents that they send to Elasticsearch, most usual first:
+# syslog-ng's `$(format-json --scope rfc5424)`, rsyslog's StdJSONFmt and the templates that its users write.
+_NAMES: Final = {
+    "time": ("ISODATE", "timereported", "@timestamp"),
+    "host": ("HOST", "fromhost", "sysloghost", "hostname", "host"),
+    "program": ("PROGRAM", "programname", "program", "app-name", "syslogtag", "tag"),
+    "pid": ("PID", "procid", "pid"),
+    "msgid": ("MSGID", "msgid"),
+}
+_FACILITY: Final = (
+    *("kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "ntp"),
+    *("audit", "alert", "clock", *(f"local{number}" for number in range(8))),
+)
+_SEVERITY: Final = {
+    "emerg": 0, "panic": 0, "alert": 1, "crit": 2, "err": 3, "error": 3, "warning": 4, "warn": 4, "notice": 5,
+    "info": 6, "debug": 7,
+}  # fmt: skip
+_LONGEST: Final = {"time": 64, "host": 255, "program": 128, "pid": 64, "msgid": 64}
+
+
+def is_document(names: Collection[str]) -> bool:
+    """Whether a JSON document of these names is a syslog message as a daemon writes it."""
+    if "MESSAGE" in names:
+        return "HOST" in names or "PROGRAM" in names
+    return "message" in names and "facility" in names and ("priority" in names or "severity" in names)
+
+
+def from_document(document: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    """The message of such a document in the form of RFC 5424, and what the document has beyond it; None where it has no
+    text."""
+    rest = dict(document)
+    message = rest.pop("MESSAGE", None)
+    if message is None:
+        message = rest.pop("message", None)
+    if type(message) is not str:
+        return None
+    facility = rest.pop("FACILITY", None) or rest.pop("facility", None)
+    severity = rest.pop("PRIORITY", None) or rest.pop("priority", None) or rest.pop("severity", None)
+    priority = _number(facility, _FACILITY.index, 1) * 8 + _number(severity, _SEVERITY.__getitem__, 5)
+    parts = {part: _part(rest, part) for part in _NAMES}
+    if parts["program"].endswith(":"):  # a tag: sshd[811]:
+        program, _, pid = parts["program"].rstrip(":").partition("[")
+        parts["program"], parts["pid"] = program or "-", pid.rstrip("]") or parts["pid"]
+    head = " ".join(parts.values())
+    return f"<{priority}>1 {head} - {message.removeprefix(' ')}", rest
+
+
+def _number(name: object, index: Callable[[str], int], default: int) -> int:
+    try:
+        return index(name.lower()) if isinstance(name, str) else default
+    except (ValueError, KeyError):
+        return default
+
+
+def _part(rest: dict[str, Any], part: str) -> str:
+    for name in _NAMES[part]:
+        value = rest.get(name)
+        if type(value) in (str, int):
+            text = str(value).strip()
+            if text and len(text) <= _LONGEST[part] and not any(c.isspace() for c in text):
+                del rest[name]
+                return text
+    return "-"
