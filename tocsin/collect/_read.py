@@ -143,7 +143,7 @@ def _unzstd(data: bytes, file: IO[bytes], where: str) -> Iterator[tuple[bytes, i
         raise UnreadableError("the zstd data ends before its end", where=where)
 
 
-def _as_utf8(blocks: Iterator[bytes]) -> Iterator[bytes]:
+def as_utf8(blocks: Iterator[bytes]) -> Iterator[bytes]:
     """UTF-16 with a byte order mark becomes UTF-8, as Windows writes exports; a UTF-8 mark is dropped."""
     first = next(blocks, b"")
     if first[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:
@@ -281,7 +281,12 @@ class Cutter:
             if not rest.strip() or re.fullmatch(rb"\s*(</Events>\s*)?", rest):
                 return []
             return [self._piece(with_lengths([rest[: self.limit]]), 1, len(rest))]
-        return self._records(rest)
+        pieces = self._records(rest)
+        if pieces:
+            # The newline of the payload is not the file's.
+            pieces[-1] = pieces[-1]._replace(end=pieces[-1].end - 1)
+            self.offset -= 1
+        return pieces
 
     def _whole(self, data: bytes) -> int:
         """How many bytes are whole records."""
@@ -571,7 +576,7 @@ def _chunks(file: IO[bytes], format: Format | None, origin: Origin, limit: int) 
             )
     else:
         cutter = Cutter(kind, limit=limit)
-        for block in _as_utf8(rest):
+        for block in as_utf8(rest):
             for piece in cutter.feed(block):
                 yield chunk(piece, kind, origin, mark)
         for piece in cutter.finish():
