@@ -57,8 +57,17 @@ def test_structured_data_is_cut_where_it_ends() -> None:
 
 
 def test_documents_of_syslog_daemons_are_messages() -> None:
-    ng = {"PROGRAM": "sshd", "PRIORITY": "info", "PID": "811", "MESSAGE": "x", "HOST": "web1", "FACILITY": "authpriv",
-          "@timestamp": "2024-06-10T06:13:20+00:00", "ISODATE": "2024-06-10T06:13:20+00:00", "SDATA": {"a": 1}}  # fmt: skip
+    ng = {
+        "PROGRAM": "sshd",
+        "PRIORITY": "info",
+        "PID": "811",
+        "MESSAGE": "x",
+        "HOST": "web1",
+        "FACILITY": "authpriv",
+        "@timestamp": "2024-06-10T06:13:20+00:00",
+        "ISODATE": "2024-06-10T06:13:20+00:00",
+        "SDATA": {"a": 1},
+    }
     rsyslog = {
         "message": " x",
         "fromhost": "web1",
