@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from typing import Final
 
 from tocsin.errors import SyntaxProblem, quoted
@@ -331,8 +332,7 @@ class Lower:
             elif type(value.value) in (int, float) and field.kind in (Kind.LONG, Kind.DOUBLE, Kind.UNKNOWN):
                 numbers.append(value.value)  # type: ignore[arg-type]
             else:
-                literal = value
-                rest.append(self._try(literal, lambda v=literal: self._field_against(field, "==", v.value, node.fold)))
+                rest.append(self._try(value, partial(self._field_against, field, "==", value.value, node.fold)))
         if field is not None and texts:
             rest.insert(0, Test(field, ir.Equals(tuple(dict.fromkeys(texts)), node.fold)))
         if field is not None and numbers:
@@ -351,7 +351,7 @@ class Lower:
             elif node.kind == "like" and not any(sign in pattern.value for sign in "*?"):
                 plain.append(pattern)
             else:
-                made.append(self._try(pattern, lambda p=pattern: self._pattern(node, p.value)))
+                made.append(self._try(pattern, partial(self._pattern, node, pattern.value)))
         if plain:
             made = [*self._members(Member(node.item, tuple(plain), node.fold, node.start, node.end)), *made]
         return any_of(*made)
@@ -413,6 +413,10 @@ class Lower:
 
     @staticmethod
     def _computed(name: str, arguments: list[ir.Expr], fold: bool) -> ir.Expr:
+        if name == "number" and (len(arguments) == 1 or arguments[1] == ir.Constant(None)):
+            text = arguments[0].value if isinstance(arguments[0], ir.Constant) else None
+            # Without a base a constant says by 0x that it is 16; what fields hold is decimal.
+            arguments = [arguments[0], ir.Constant(16 if str(text).lower().startswith("0x") else 10)]
         constants = [argument.value for argument in arguments if isinstance(argument, ir.Constant)]
         if len(constants) == len(arguments):
             return ir.Constant(functions.apply(name, constants, fold))

@@ -25,7 +25,7 @@ def place(text: str, at: int) -> tuple[int, int]:
 def problem(text: str, what: str, start: int, end: int | None = None) -> SyntaxProblem:
     """A problem with the part of `text` from offset `start` to `end`."""
     line, column = place(text, start)
-    stop = min(x for x in (end if end is not None else start + 1, _line_end(text, start)) if x is not None)
+    stop = min(end if end is not None else start + 1, _line_end(text, start))
     return SyntaxProblem(what, text=text, line=line, column=column, length=max(1, stop - start))
 
 
@@ -58,7 +58,7 @@ def run(parser: Lark, build: Transformer[Token, Any], text: str, words: Mapping[
     try:
         return build.transform(parser.parse(text))
     except VisitError as error:
-        if isinstance(error.orig_exc, Exception) and not isinstance(error.orig_exc, RecursionError):
+        if not isinstance(error.orig_exc, RecursionError):
             raise error.orig_exc from None
         raise QueryError([SyntaxProblem("nested too deeply", text=text)]) from None
     except RecursionError:

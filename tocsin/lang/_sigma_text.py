@@ -65,7 +65,7 @@ class _Loader(yaml.CSafeLoader):
                     what = f"the key {quoted(key.value)} is there twice"
                     raise yaml.MarkedYAMLError(problem=what, problem_mark=key.start_mark)
                 seen.add(key.value)
-        return super().construct_mapping(node, deep)  # type: ignore[no-any-return]
+        return super().construct_mapping(node, deep)
 
 
 # SafeConstructor's own builder of mappings goes around construct_mapping's checks otherwise.
@@ -88,10 +88,9 @@ def documents(text: str, path: str) -> list[dict[str, Any]]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        what = str(error.problem or error.context or "").strip().splitlines() or ["it can't be read"]
-        raise QueryError(
-            [SyntaxProblem(f"no YAML: {what[0]}", text=text, line=line, column=column)], where=path
-        ) from None
+        told = (str(error.problem or error.context or "").strip().splitlines() or ["it can't be read"])[0]
+        problem = SyntaxProblem(f"no YAML: {told}", text=text, line=line, column=column)
+        raise QueryError([problem], where=path) from None
     except (yaml.YAMLError, ValueError, RecursionError, OverflowError, AttributeError, TypeError, KeyError) as error:
         what = f"no YAML: {quoted(' '.join(str(error).split()) or type(error).__name__)}"
         raise QueryError([SyntaxProblem(what, text=text)], where=path) from None
@@ -117,7 +116,8 @@ def _shallow(text: str) -> None:
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > _MAX_DEPTH:
-                raise yaml.MarkedYAMLError(problem=f"nested deeper than {_MAX_DEPTH}", problem_mark=event.start_mark)
+                mark: Any = event.start_mark
+                raise yaml.MarkedYAMLError(problem=f"nested deeper than {_MAX_DEPTH}", problem_mark=mark)
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
@@ -166,7 +166,7 @@ def check(document: Mapping[str, Any], kind: str, text: str) -> list[SyntaxProbl
     return [positions.problem(what, path, word) for what, path, word in found]
 
 
-def _detection(detection: Mapping[str, Any], key: str) -> Iterator[tuple[str, tuple[str, ...], str]]:
+def _detection(detection: Mapping[Any, Any], key: str) -> Iterator[tuple[str, tuple[str, ...], str]]:
     selections = [
         name for name in detection if isinstance(name, str) and name not in ("condition", "rules", "timeframe")
     ]
@@ -175,6 +175,11 @@ def _detection(detection: Mapping[str, Any], key: str) -> Iterator[tuple[str, tu
     for name in detection:
         if not isinstance(name, str):
             yield f"a selection's name is a text, not {quoted(name)}", (key,), ""
+        elif len(name) > 100:
+            yield "a selection's name is longer than 100 letters", (key,), ""
+    if len(selections) > 1_000:
+        yield "more than 1,000 selections", (key,), ""
+        return
     for name in selections:
         yield from _modifiers(detection[name], (key, name))
     condition = detection.get("condition")
@@ -185,7 +190,7 @@ def _detection(detection: Mapping[str, Any], key: str) -> Iterator[tuple[str, tu
     for each in conditions:
         if not isinstance(each, str):
             yield f"a condition is a text, not {quoted(each)}", (key, "condition"), ""
-        elif len(each) > 10_000 or len(_DEEP.findall(each)) > 200:
+        elif len(each) > 10_000 or len(_DEEP.findall(each)) > 200 or len(_TOKEN.findall(each)) > 1_000:
             yield "a condition of that length is no condition", (key, "condition"), ""
         else:
             yield from _names(each, selections, key)
@@ -200,6 +205,9 @@ def _names(condition: str, selections: list[str], key: str) -> Iterator[tuple[st
         after_of = at > 0 and tokens[at - 1] == "of"
         if "*" in token or after_of:
             if token == "them":
+                continue
+            if token.count("*") > 3:  # pySigma tries it by backtracking
+                yield f"a pattern of selections has at most three stars, not {quoted(token)}", (key, "condition"), token
                 continue
             pattern = re.compile(re.sub(r"\\\*(\\\*)*", ".*", re.escape(token)))
             if not any(pattern.fullmatch(name) for name in selections):

@@ -7,8 +7,7 @@ table: `Names(aliases)`.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
@@ -64,9 +63,13 @@ class Names:
         close = get_close_matches(name, [*self._hot, *ecs.catalogue(), *self._aliases, *EVERYWHERE], n=1, cutoff=0.75)
         return close[0] if close else None
 
-    def like(self, pattern: re.Pattern[str]) -> list[str]:
-        """The known names that `pattern` matches whole, sorted. The pattern must be linear (literals and `.*`)."""
-        return sorted(name for name in self.all() if pattern.fullmatch(name))
+    def like(self, matches: Callable[[str], object]) -> list[str]:
+        """The known names that `matches` (such as the `fullmatch` of an RE2 pattern) finds good, sorted."""
+        return sorted(name for name in self.all() if matches(name))
+
+    def is_hot(self, name: str) -> bool:
+        """Whether a column holds it."""
+        return name in self._hot
 
     def all(self) -> set[str]:
         """Every known name: hot columns, the catalogue, aliases."""

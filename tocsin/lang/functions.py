@@ -35,7 +35,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal
 
 import re2
 
@@ -283,11 +283,11 @@ def _pattern(text: str, fold: bool, wild: bool) -> Any:
 
 
 def _like(text: str, pattern: str, *, fold: bool = False) -> bool:
-    return cast(bool, _pattern(pattern, fold, True).fullmatch(text) is not None)
+    return _pattern(pattern, fold, True).fullmatch(text) is not None
 
 
 def _regex(text: str, pattern: str, *, fold: bool = False) -> bool:
-    return cast(bool, _pattern(pattern, fold, False).fullmatch(text) is not None)
+    return _pattern(pattern, fold, False).fullmatch(text) is not None
 
 
 def _comparison(operator: str) -> Function:

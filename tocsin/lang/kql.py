@@ -17,6 +17,7 @@ from functools import cache
 from itertools import product
 from typing import Any, Final
 
+import re2
 from lark import Lark, Token, Transformer, v_args
 
 from tocsin.errors import QueryError, SyntaxProblem, quoted
@@ -274,8 +275,8 @@ class _Lower:
             if re.search(r"\s", name):
                 self._wrong(f"a field's name has no blanks: is 'and' or 'or' missing in {quoted(name, 60)}?", literal)
             return [name]
-        shape = "".join(".*" if isinstance(part, Gap) else re.escape(part) for part in literal.parts)
-        known = self.names.like(re.compile(re.escape(prefix) + shape, re.DOTALL))
+        shape = "".join(".*" if isinstance(part, Gap) else re2.escape(part) for part in literal.parts)
+        known = self.names.like(re2.compile(f"(?s){re2.escape(prefix)}{shape}").fullmatch)
         if nested:
             known = sorted({name.rpartition(".")[0] for name in known if "." in name})
         if not known and not nested:
