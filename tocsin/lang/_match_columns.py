@@ -6,7 +6,7 @@ columns, which no test for texts may see, begin with a byte that no UTF-8 text h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -19,6 +19,9 @@ from tocsin.event.schema import FIELDS
 
 Rows = npt.NDArray[np.int64]
 FLOAT: Final = b"\xffd"
+# Bytes of neighbouring texts that are looked at together, before each is by itself.
+_LONG: Final = 512
+_BLOCK: Final = 65_536
 TIME: Final = b"\xfft"
 
 
@@ -45,6 +48,7 @@ class Columns:
         self.n: int = batch.num_rows
         self._at = {name: number for number, name in enumerate(batch.schema.names)}
         self._read: dict[Place, Encoded | None] = {}
+        self._blocks: dict[Place, tuple[Rows, list[int], memoryview] | None] = {}
         self._present: dict[Place, Rows] = {}
         self._map = _Map(batch.column(self._at[FIELDS]), keys) if FIELDS in self._at else None
 
@@ -80,6 +84,40 @@ class Columns:
         if rows is None:
             rows = self._present[place] = self._rows(place)
         return rows
+
+    def sifted(
+        self, place: Place, within: npt.NDArray[np.bool_] | None, touches: Callable[[memoryview], bool]
+    ) -> npt.NDArray[np.bool_] | None:
+        """`within` without rows whose texts nothing `touches`: neighbours are asked together, where they lie."""
+        if place in self._read:
+            return within
+        if place not in self._blocks:
+            self._blocks[place] = self._block(place)
+        blocks = self._blocks[place]
+        if blocks is None:
+            return within
+        starts, edges, texts = blocks
+        asked = np.ones(len(starts), np.bool_) if within is None else np.logical_or.reduceat(within, starts)
+        for number in np.flatnonzero(asked).tolist():
+            asked[number] = touches(texts[edges[number] : edges[number + 1]])
+        kept = np.repeat(asked, np.diff(starts, append=self.n))
+        return kept if within is None else kept & within
+
+    def _block(self, place: Place) -> tuple[Rows, list[int], memoryview] | None:
+        """A column of texts cut into blocks: the first row of each, the edges of their bytes, and all bytes."""
+        number = self._at.get(place.name) if place.hot else None
+        if number is None:
+            return None
+        array = self.batch.column(number)
+        if not pa.types.is_string(array.type):
+            return None
+        _, offsets, data = array.buffers()
+        if data is None or data.size < _BLOCK:
+            return None
+        edges = np.frombuffer(offsets, np.int32)[array.offset : array.offset + self.n + 1]
+        starts = np.unique(np.searchsorted(edges, np.arange(edges[0], edges[-1], _BLOCK), "right") - 1)
+        starts[0] = 0
+        return starts, [*edges[starts].tolist(), int(edges[-1])], memoryview(data)
 
     def _is_dear(self, place: Place) -> bool:
         """Whether it pays to leave out the rows that don't matter: texts that aren't dictionary-encoded yet."""
@@ -185,6 +223,8 @@ def _lengths(array: Any) -> npt.NDArray[np.int64]:
 def _encoded(array: Any, rows: Rows | None) -> Encoded | None:
     """An array of scalars; `rows` gives the row of each, None: its own number."""
     if not pa.types.is_dictionary(array.type):
+        if pa.types.is_string(array.type) and _is_long(array):
+            return _listed(array, rows)
         array = array.dictionary_encode()
     indices, dictionary = array.indices, array.dictionary
     if indices.null_count:
@@ -204,6 +244,25 @@ def _encoded(array: Any, rows: Rows | None) -> Encoded | None:
         codes = codes.astype(np.int32)
         dictionary = dictionary.take(pa.array(used))
     return Encoded(_spelt(dictionary), codes, rows)
+
+
+def _is_long(array: Any) -> bool:
+    """Whether texts are so long that to find equal ones costs more than to look at each."""
+    offsets = array.buffers()[1]
+    if offsets is None or not len(array):
+        return False
+    edges = np.frombuffer(offsets, np.int32)
+    return int(edges[array.offset + len(array)]) - int(edges[array.offset]) > _LONG * len(array)
+
+
+def _listed(array: Any, rows: Rows | None) -> Encoded | None:
+    rows = np.arange(len(array)) if rows is None else rows
+    if array.null_count:
+        rows = rows[np.asarray(array.is_valid())]
+        array = array.drop_null()
+    if not len(array):
+        return None
+    return Encoded(_spelt(array), np.arange(len(array), dtype=np.int32), rows)
 
 
 def _spelt(values: Any) -> list[bytes]:

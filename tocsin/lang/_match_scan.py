@@ -64,6 +64,7 @@ class Scanner:
     def __init__(self, memory: Memory, cache: Path | None) -> None:
         self.signatures_known: list[tuple[int, ...]] = [()]
         self.scanned = 0  # values looked at, not remembered
+        self.is_loose = False  # all tests are for what may stand anywhere in a text
         self._memory = memory
         self._cache = cache
         self._numbers: dict[tuple[Op, bool, bool], int] = {}
@@ -176,7 +177,20 @@ class Scanner:
             if number not in filtered:
                 self._always.append((number, _found_by_re2(pattern)))
 
+        self.is_loose = bool(self._shapes) and len(self._shapes) == len(self._numbers) and not self._always
+        self.is_loose &= all(
+            isinstance(op, Like) and {*op.parts[:1], *op.parts[-1:]} == {Gap.ANY} for _, _, op in self._shapes
+        )
+
     # ---- asking
+
+    def touches(self, texts: memoryview) -> bool:
+        """Whether any of several texts, one after the other, may satisfy a test; only where `is_loose`."""
+        try:
+            self._database.scan(texts, match_event_handler=_stop)
+        except hyperscan.ScanTerminated:
+            return True
+        return False
 
     def signatures(self, values: list[bytes]) -> npt.NDArray[np.int32]:
         """For each value the number, in `signatures_known`, of the set of tests that it satisfies."""
@@ -289,6 +303,10 @@ class Scanner:
     ) -> None:
         atoms += equal.get(number, ())
         atoms += [n for n, op in ranges if _within(number, op)]
+
+
+def _stop(number: int, start: int, end: int, flags: int, context: object) -> bool:
+    return True
 
 
 def _as_number(value: bytes) -> int | float | None:

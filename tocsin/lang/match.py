@@ -13,7 +13,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from time import process_time
+from time import perf_counter
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -57,6 +57,7 @@ _COMMON: Final = frozenset(
     {
         "event.dataset", "event.module", "event.kind", "event.category", "event.type", "event.code", "event.action",
         "event.outcome", "event.provider", "host.os.type", "winlog.channel", "winlog.provider_name", "winlog.event_id",
+        "service.name",
     }
 )  # fmt: skip
 
@@ -118,7 +119,7 @@ class Matcher(Generic[Key]):
             self._turn()
         run = _Run(batch, self._plan, self._listed, self.seconds)
         met = run.scan()
-        start = process_time()
+        start = perf_counter()
         woken: set[int] = set(self._always)
         for test in met:
             woken.update(self._wakes.get(test, ()))
@@ -128,7 +129,7 @@ class Matcher(Generic[Key]):
             bits = node(run, run.full)
             if bits:
                 found[key] = rows_of(bits, n)
-        self.seconds["predicates"] += process_time() - start
+        self.seconds["predicates"] += perf_counter() - start
         return found
 
     @property
@@ -166,6 +167,8 @@ def rows_of(bits: Bits, n: int) -> Found:
 # ---- what all predicates together ask
 
 Needed = tuple[float, frozenset[int]]
+_Readers = dict[int, tuple[tuple[int, Scope | None], ...]]
+_Guards = frozenset[frozenset[Predicate]]
 
 
 class _Plan:
@@ -174,8 +177,8 @@ class _Plan:
     def __init__(self, memory: Memory, cache: Path | None) -> None:
         self.tests: dict[Test, int] = {}
         self.scanners: list[Scanner] = []
-        # For each place: its scanner, and for each number of a test in the scanner the tests here with their scopes.
-        self.places: dict[Place, tuple[Scanner, dict[int, tuple[tuple[int, Scope | None], ...]]]] = {}
+        # For each place its scanners, and for each number of a test in a scanner the tests here with their scopes.
+        self.places: dict[Place, list[tuple[Scanner, _Readers]]] = {}
         # The rows where the tests of a dear scanner matter: where all nodes of one of these hold.
         self.guards: dict[Scanner, list[tuple[_Node, ...]]] = {}
         self.keys: set[str] = set()
@@ -262,21 +265,23 @@ class _Plan:
             for place in rest:
                 parent[root(place)] = root(first)
         dear = {root(_place(test.field)) for test in self.tests if not _is_cheap(test.field)}
-        guards = _guards(predicates, lambda test: root(_place(test.field)) not in dear)
-        scanners: dict[Place, Scanner] = {}
+        guards = _guards(predicates, lambda field: _is_cheap(field) and root(_place(field)) not in dear)
+        scanners: dict[tuple[Place, _Guards], Scanner] = {}
         wanted: dict[Scanner, set[frozenset[Predicate]]] = defaultdict(set)
-        readers: dict[Place, dict[int, dict[tuple[int, Scope | None], None]]] = {}
+        readers: dict[Place, dict[Scanner, dict[int, dict[tuple[int, Scope | None], None]]]] = {}
         for test, number in self.tests.items():
             family = root(_place(test.field))
-            scanner = scanners.get(family)
+            # Tests of other scopes are other rows' business: a long text is looked at only for those of its own.
+            group = _scopes(guards[test]) if family in dear else frozenset[frozenset[Predicate]]()
+            scanner = scanners.get((family, group))
             if scanner is None:
-                scanner = scanners[family] = Scanner(self._memory, self._cache)
+                scanner = scanners[family, group] = Scanner(self._memory, self._cache)
             if family in dear:
                 wanted[scanner] |= guards[test]
             atom = scanner.add(test.op, test.field.kind)
             for source in test.field.sources:
-                tests = readers.setdefault(Place(source.name, source.hot), {}).setdefault(atom, {})
-                tests[number, source.scope] = None
+                here = readers.setdefault(Place(source.name, source.hot), {}).setdefault(scanner, {})
+                here.setdefault(atom, {})[number, source.scope] = None
         self.scanners = list(scanners.values())
         for scanner in self.scanners:
             scanner.compile()
@@ -284,10 +289,11 @@ class _Plan:
             weakest = _weakest(found)
             if frozenset() not in weakest:
                 self.guards[scanner] = [tuple(map(self.node, guard)) for guard in weakest]
-        self.places = {
-            place: (scanners[root(place)], {atom: tuple(tests) for atom, tests in atoms.items()})
-            for place, atoms in readers.items()
-        }
+        for place, by_scanner in readers.items():
+            self.places[place] = [
+                (scanner, {atom: tuple(tests) for atom, tests in atoms.items()})
+                for scanner, atoms in by_scanner.items()
+            ]
 
     def _want(self, field: Field) -> None:
         self.keys.update(source.name for source in field.sources if not source.hot)
@@ -303,13 +309,15 @@ def _is_cheap(field: Field) -> bool:
     return bool(hot) and not any(pa.types.is_string(arrow) for arrow in hot)
 
 
-def _guards(predicates: Iterable[Predicate], is_cheap: Callable[[Test], bool]) -> dict[Test, set[frozenset[Predicate]]]:
+def _guards(
+    predicates: Iterable[Predicate], is_cheap: Callable[[Field], bool]
+) -> dict[Test, set[frozenset[Predicate]]]:
     """For each test, sets of cheap predicates: it matters only in rows where all of one set hold. They stand beside it
     in conjunctions; whether what is between is negated makes no difference."""
 
     def guards(predicate: Predicate) -> bool:
         held = list(leaves(predicate))
-        return all(isinstance(leaf, Test) and not isinstance(leaf.op, Exists) and is_cheap(leaf) for leaf in held)
+        return all(isinstance(leaf, Test) and is_cheap(leaf.field) for leaf in held)
 
     found: dict[Test, set[frozenset[Predicate]]] = defaultdict(set)
     stack = [(predicate, frozenset[Predicate]()) for predicate in predicates]
@@ -326,6 +334,14 @@ def _guards(predicates: Iterable[Predicate], is_cheap: Callable[[Test], bool]) -
             case Test():
                 found[predicate].add(guard)
     return found
+
+
+def _scopes(guards: set[frozenset[Predicate]]) -> _Guards:
+    """The guards cut to what says which kind of event it is."""
+    cut = {
+        frozenset(item for item in guard if all(field.name in _COMMON for field in fields(item))) for guard in guards
+    }
+    return frozenset(_weakest(cut))
 
 
 def _weakest(guards: set[frozenset[Predicate]]) -> list[frozenset[Predicate]]:
@@ -372,7 +388,7 @@ class _Run:
     """One batch while it is matched: the bit set of each test that was met, and what is worked out only when asked."""
 
     def __init__(self, batch: pa.RecordBatch, plan: _Plan, listed: _Listed | None, seconds: dict[str, float]) -> None:
-        start = process_time()
+        start = perf_counter()
         self.n: int = batch.num_rows
         self.full: Bits = (1 << self.n) - 1
         self.batch = batch
@@ -388,31 +404,42 @@ class _Run:
         self._reader: Reader | None = None
         self._matter: dict[Scanner, npt.NDArray[np.bool_] | None] = {}
         self._seconds = seconds
-        seconds["columns"] += process_time() - start
+        seconds["columns"] += perf_counter() - start
 
     def scan(self) -> Iterable[int]:
         """Find the rows of every test that is met; gives the numbers of those tests."""
         met = self.met
         plan, spent = self._plan, self._seconds
-        filled = list(self.columns.filled(plan.places))
-        # Scopes come first: what others need not be looked at for depends on them.
-        for place in sorted(filled, key=lambda place: plan.places[place][0] in plan.guards):
-            scanner, readers = plan.places[place]
-            start = process_time()
+        # What has no guard comes first: guards depend on it.
+        asked = sorted(
+            (
+                (scanner in plan.guards, number, place, scanner, readers)
+                for number, place in enumerate(self.columns.filled(plan.places))
+                for scanner, readers in plan.places[place]
+            ),
+            key=lambda each: each[:2],
+        )
+        for _, _, place, scanner, readers in asked:
+            start = perf_counter()
             within = self._within(scanner)
-            read = None if within is _NOWHERE else self.columns.read(place, within)
-            spent["columns"] += (columns := process_time()) - start
+            read = None if within is _NOWHERE else self._read(place, scanner, within)
+            spent["columns"] += (columns := perf_counter()) - start
             if read is None:
                 continue
             signed = scanner.signatures(read.values)
-            spent["values"] += (values := process_time()) - columns
+            spent["values"] += (values := perf_counter()) - columns
             for atom, bits in self._atoms(read, signed, scanner).items():
                 for test, scope in readers.get(atom, ()):
                     here = bits if scope is None else bits & self.scope(scope)
                     if here:
                         met[test] = met.get(test, 0) | here
-            spent["rows"] += process_time() - values
+            spent["rows"] += perf_counter() - values
         return met
+
+    def _read(self, place: Place, scanner: Scanner, within: npt.NDArray[np.bool_] | None) -> Encoded | None:
+        if scanner.is_loose:
+            within = self.columns.sifted(place, within, scanner.touches)
+        return self.columns.read(place, within)
 
     def _within(self, scanner: Scanner) -> npt.NDArray[np.bool_] | None:
         """The rows where a scanner's tests matter; None: all."""
