@@ -509,12 +509,17 @@ class _Fields:
         at = np.concatenate(self._rows)
         of = np.repeat(*np.array(self._of, dtype=np.int64).T)
         order = np.argsort(at, kind="stable")
-        sizes = np.ones(len(at), dtype=np.int32)
-        for entry, size in self._sizes:
-            sizes[entry] = size
-        ends = np.zeros(len(at) + 1, dtype=np.int32)
-        np.cumsum(sizes, out=ends[1:])
-        items = pa.ListArray.from_arrays(pa.array(ends), pa.array(self._texts, pa.string())).take(pa.array(order))
+        texts = pa.array(self._texts, pa.string())
+        if self._sizes:
+            sizes = np.ones(len(at), dtype=np.int32)
+            for entry, size in self._sizes:
+                sizes[entry] = size
+            ends = np.zeros(len(at) + 1, dtype=np.int32)
+            np.cumsum(sizes, out=ends[1:])
+            items = pa.ListArray.from_arrays(pa.array(ends), texts).take(pa.array(order))
+        else:
+            ends = np.arange(len(at) + 1, dtype=np.int32)
+            items = pa.ListArray.from_arrays(pa.array(ends), texts.take(pa.array(order)))
         keys = names.take(pa.array(of[order]))
         fields = pa.MapArray.from_arrays(_ends(at, n), keys, items)
         if not self._typed:

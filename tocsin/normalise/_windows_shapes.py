@@ -240,7 +240,7 @@ _FLAT: Final = {
     "Message": "message",
     "@version": "",
 }
-# What NXLog and Logstash say of themselves; it is in `event.original`, and here under the shipper's name.
+# What NXLog and Logstash say of their own plumbing, as `@metadata` is for Beats: it is in `event.original` only.
 _FLAT_SHIPPER: Final = frozenset(
     {"EventReceivedTime", "SourceModuleName", "SourceModuleType", "port", "host", "ERROR_EVT_UNRESOLVED"}
 )
@@ -265,7 +265,7 @@ def _role(shape: str, name: str) -> tuple[str, str]:
     if known is not None:
         return ("system", known) if known else _DROP
     if name in _FLAT_SHIPPER:
-        return "rest", f"nxlog.{name}"
+        return _DROP
     return ("rest", name) if name in ("tags", "message") or name.startswith("tags.") else ("data", name)
 
 
