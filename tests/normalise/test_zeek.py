@@ -229,3 +229,18 @@ def test_aliases_hold_in_their_log_alone() -> None:
     scope = aliases["zeek.http.method"].scope
     assert scope is not None
     assert scope.datasets == {"zeek.http"}
+
+
+def test_a_log_without_a_table_is_known_by_its_name(read: Read) -> None:
+    loss, forged = read({"_path": "capture_loss", "ts": 1.5, "gaps": 7}, {"_path": "../x", "ts": 1.5, "gaps": 7})
+    assert loss["event.dataset"] == "zeek.capture_loss"
+    assert forged["event.dataset"] == "zeek.log"
+    assert loss["zeek.log.gaps"] == 7
+    assert loss["@timestamp"] == "1970-01-01T00:00:01.500Z"
+
+
+def test_a_record_that_says_nothing_of_its_path_is_known_by_its_names(read: Read) -> None:
+    conn, http = read({**FLOW, "conn_state": "SF"}, {**FLOW, "trans_depth": 1, "response_body_len": 0, "method": "GET"})
+    assert (conn["event.dataset"], http["event.dataset"]) == ("zeek.connection", "zeek.http")
+    (by_file,) = read({**FLOW, "client": "SSH-2.0-x"}, path="/opt/zeek/logs/ssh.00:00:00-01:00:00.log.gz")
+    assert by_file["event.dataset"] == "zeek.ssh"

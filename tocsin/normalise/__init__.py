@@ -35,7 +35,7 @@ class Claim:
     `channel`: the Windows channel. `program`: syslog's program name. `path`: a file name pattern (`conn*.log`),
     `first`: what a text record begins with (RE2, anchored; a syslog head may stand before it). `keys`: names that a
     JSON document must have at the top; `zeek`: Zeek's `#path`. `rest`: takes what nobody claims of the kind
-    ("document", "text", "syslog"). The channel `*` is every channel that nobody names.
+    ("document", "text", "syslog"). The channel `*`, and `*` in `zeek`, stand for all that nobody names.
     """
 
     dataset: frozenset[str] = frozenset()

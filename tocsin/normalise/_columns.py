@@ -260,7 +260,8 @@ class Stream:
 def finish(table: Table, stream: Stream, envelopes: Columns) -> Normalised:
     """The batch of a worked table, without the rejected rows."""
     builder = BatchBuilder(table.n)
-    builder.constant("event.dataset", stream.dataset)
+    if "event.dataset" not in table.out:
+        builder.constant("event.dataset", stream.dataset)
     builder.constant("event.module", stream.dataset.partition(".")[0])
     if "event.kind" not in table.out and "event.kind" not in stream.constants:
         builder.constant("event.kind", "event")

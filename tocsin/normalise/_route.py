@@ -206,8 +206,10 @@ class Router:
                 return found
             if found := self._holding(self._channels.get("*", ()), facts):
                 return found
-        if facts.zeek is not None and (found := self._holding(self._zeek.get(facts.zeek, ()), facts)):
-            return found
+        if facts.zeek is not None:
+            claims = self._zeek.get(facts.zeek) or self._zeek.get("*", [])
+            if found := self._holding(claims, facts):
+                return found
         if facts.shape != ("message",):
             keys = frozenset(facts.shape)
             if found := self._holding([(c, r) for c, r in self._keys if c.keys <= keys], facts):
@@ -247,7 +249,7 @@ class Router:
                 continue
             if claim.path and not _named((facts.file or "").replace("\\", "/").lower(), claim.path):
                 continue
-            if claim.zeek and facts.zeek not in claim.zeek:
+            if claim.zeek and facts.zeek not in claim.zeek and "*" not in claim.zeek:
                 continue
             found.setdefault(_says(claim), {})[route] = None
         return list(found[max(found)]) if found else []

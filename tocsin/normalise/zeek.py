@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from tocsin.normalise._columns import (
     community,
     epoch,
     epoch_date,
+    fields,
     first,
     integer,
     ip,
@@ -77,9 +79,11 @@ def _stream(
     types: Sequence[str] = ("connection", "protocol", "info"),
     category: Sequence[str] = ("network",),
     sets: Sequence[str] = (),
+    keys: str = "",
     **constants: Any,
 ) -> Stream:
-    """One log; constants are given with `__` for the dots of their names."""
+    """One log; constants are given with `__` for the dots of their names. `keys` are names that no other log has
+    together: how a record is known that says nothing of its path."""
     return Stream(
         name=name,
         dataset=f"zeek.{name}",
@@ -94,8 +98,13 @@ def _stream(
         },
         derive=(*derive, _flow),
         sets=_FLOW_SETS | frozenset(sets),
-        claims=(Claim(zeek=frozenset({path})), Claim(path=f"{path}.*log*", keys=frozenset({"ts"}))),
+        claims=_claims(path, keys),
     )
+
+
+def _claims(path: str, keys: str = "") -> tuple[Claim, ...]:
+    named = (Claim(zeek=frozenset({path})), Claim(path=f"{path}.*log*", keys=frozenset({"ts"})))
+    return (*named, Claim(keys=fields(keys))) if keys else named
 
 
 # ---- conn.log ----
@@ -166,7 +175,7 @@ connection = Stream(
     constants={"event.category": ["network"]},
     derive=(_conn, _flow, _icmp),
     sets=_FLOW_SETS | {"event.type", "network.bytes", "network.packets", "network.direction"},
-    claims=(Claim(zeek=frozenset({"conn"})), Claim(path="conn.*log*", keys=frozenset({"ts"}))),
+    claims=_claims("conn", "ts uid conn_state"),
 )
 
 # ---- http.log ----
@@ -239,6 +248,7 @@ http = _stream(
         "url.password": text("password"),
     },
     _http,
+    keys="ts uid trans_depth response_body_len",
     category=("network", "web"),
     network__transport="tcp",
     network__protocol="http",
@@ -315,6 +325,7 @@ dns = _stream(
         "event.duration": nanoseconds("rtt"),
     },
     _dns,
+    keys="ts uid trans_id rejected",
     network__protocol="dns",
     sets=("dns.answers.data", "dns.resolved_ip", "dns.header_flags", "dns.type", "event.outcome"),
 )
@@ -350,6 +361,7 @@ files = _stream(
         "file.size": integer("total_bytes"),
     },
     _files,
+    keys="ts fuid seen_bytes",
     category=("file",),
     types=("info",),
     sets=("server.ip", "client.ip", "related.hash"),
@@ -375,6 +387,7 @@ notice = _stream(
         "file.mime_type": text("file_mime_type"),
     },
     _notice,
+    keys="ts note suppress_for",
     category=("intrusion_detection",),
     types=("info",),
     event__kind="alert",
@@ -454,6 +467,7 @@ ssl = _stream(
         "tls.client.issuer": text("client_issuer"),
     },
     _ssl,
+    keys="ts uid established",
     types=("connection", "protocol"),
     network__transport="tcp",
     sets=("tls.version", "tls.version_protocol", "client.address", "server.address"),
@@ -484,6 +498,7 @@ x509 = _stream(
         "file.hash.sha256": text("fingerprint"),
     },
     _x509,
+    keys="ts certificate.serial",
     category=("file",),
     types=("info",),
 )
@@ -666,7 +681,30 @@ sip = _stream(
 syslog = _stream("syslog", "syslog", {"message": text("message")}, network__protocol="syslog")
 mysql = _stream("mysql", "mysql", {"event.action": text("cmd")}, network__transport="tcp", network__protocol="mysql")
 
+
+def _named(table: Table) -> None:
+    """The data set is the log's own name."""
+    paths = first(table.take("_path"), table.take("@stream"))
+    names = [path if type(path) is str and _NAME.fullmatch(path) else "log" for path in paths]
+    table.set("event.dataset", [f"zeek.{name}" for name in names])
+
+
+_NAME: Final = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
+# capture_loss, reporter, stats, analyzer, and what a site's own scripts write: zeek.NAME.
+log = Stream(
+    name="log",
+    dataset="zeek.log",
+    prefix="zeek.log",
+    inner="ts",
+    before=(_named,),
+    columns={**_FLOW, "message": text("message")},
+    constants={"event.category": ["network"], "event.type": ["info"]},
+    derive=(_flow,),
+    sets=_FLOW_SETS,
+    claims=(Claim(zeek=frozenset({"*"})),),
+)
+
 _WEB_AND_FILES: Final = (connection, http, dns, files, notice, ssl, x509, pe)
 _WINDOWS: Final = (smb_files, smb_mapping, dce_rpc, rdp, kerberos, ntlm)
-_OTHERS: Final = (ssh, smtp, ftp, dhcp, socks, snmp, sip, syslog, mysql, tunnel, software, weird, dpd)
+_OTHERS: Final = (ssh, smtp, ftp, dhcp, socks, snmp, sip, syslog, mysql, tunnel, software, weird, dpd, log)
 PRODUCT: Product = TableProduct("zeek", *_WEB_AND_FILES, *_WINDOWS, *_OTHERS)
