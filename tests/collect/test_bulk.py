@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import random
 import re
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.collect.counterparts import rsyslog, syslog_ng
+from tests.conftest import ROOT
 from tocsin.collect import _elastic
 from tocsin.collect._elastic import MalformedError, filtered, scan
 from tocsin.collect.bulk import Bulk, Intake, Settings
@@ -140,6 +143,21 @@ def test_parts_a_large_request_between_items(monkeypatch: pytest.MonkeyPatch) ->
     assert len(request.payloads) > 5
     assert all(payload.startswith(b'{"index"') and len(payload) <= 130 for payload in request.payloads)
     assert b"".join(request.payloads) == body.replace(b"\n\n", b"\n")
+
+
+@pytest.mark.fuzz
+@given(
+    st.binary(max_size=300)
+    | st.lists(st.sampled_from([b'{"index":{}}', b'{"n":1}', b"", b"\r", b'{"delete":{}}'])).map(b"\n".join)
+)
+def test_any_body_is_cut_or_refused(body: bytes) -> None:
+    try:
+        request = scan(body, limit=50)
+    except MalformedError:
+        return
+    taken = [item for item in request.items if item.error is None]
+    assert sum(payload.count(b"\n") for payload in request.payloads) == 2 * len(taken)
+    assert b"".join(request.payloads).replace(b"\n", b"") in body.replace(b"\n", b"") or len(taken) < len(request.items)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["index", "create", "delete", "update"]), st.integers(0, 9)), max_size=20))
@@ -602,3 +620,56 @@ def test_curl(program: Program, tmp_path: Path) -> None:
         )  # fmt: skip
         assert out.stdout == b'{"errors":false}'
     assert len(documents(tmp_path / "journal")) == 50_000
+
+
+KILLED = """
+import asyncio, sys
+from pathlib import Path
+from tocsin.collect.bulk import Bulk, Settings
+from tocsin.journal.file import open_writer
+
+async def go() -> None:
+    with open_writer(Path(sys.argv[1]), segment_bytes=200_000) as writer:
+        bulk = Bulk(Settings(port=0), lambda *_: "")
+        task = asyncio.create_task(bulk.run(writer))
+        await bulk.listening.wait()
+        print(bulk.port, flush=True)
+        await task
+
+asyncio.run(go())
+"""
+
+
+def test_kill_9_loses_nothing_acknowledged_and_retries_show_once(tmp_path: Path) -> None:
+    folder = tmp_path / "journal"
+    acknowledged: list[int] = []
+    number = 0
+    for round_ in range(5):
+        process = subprocess.Popen([sys.executable, "-c", KILLED, str(folder)], stdout=subprocess.PIPE, cwd=ROOT)
+        assert process.stdout
+        port = int(process.stdout.readline())
+        until_killed = 4 + 3 * round_
+        timer = threading.Timer(random.uniform(0, 0.03), process.kill)
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+                while True:
+                    pad = "x" * (number % 7 * 300)
+                    items = b"".join(b'{"index":{}}\n{"n":%d,"pad":"%s"}\n' % (number, pad.encode()) for _ in range(2))
+                    if client.post("/a/_bulk", content=items).status_code == 200:
+                        acknowledged.append(number)
+                        number += 1
+                        until_killed -= 1
+                        if until_killed == 0:
+                            timer.start()
+        except httpx.TransportError:
+            pass  # killed; the same request is sent again to the next process
+        timer.join()
+        process.wait()
+        process.stdout.close()
+    open_writer(folder).close()  # cuts what is torn
+    counts: dict[int, int] = {}
+    for _, document in documents(folder):
+        counts[document["n"]] = counts.get(document["n"], 0) + 1
+    assert len(acknowledged) > 5
+    assert {counts.get(n) for n in acknowledged} == {2}
+    assert set(counts) - set(acknowledged) <= {number}

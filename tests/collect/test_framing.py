@@ -79,6 +79,7 @@ def test_holds_no_more_than_it_may() -> None:
 text = st.binary(min_size=1, max_size=30).map(lambda b: b"<13>" + b.strip(b"\r\n\0") + b".")
 
 
+@pytest.mark.fuzz
 @given(st.lists(text, min_size=1, max_size=10), st.lists(st.integers(1, 20), max_size=20))
 def test_counted_messages_may_hold_anything(messages: list[bytes], sizes: list[int]) -> None:
     data = b"".join(b"%d %s" % (len(message), message) for message in messages)
@@ -86,6 +87,7 @@ def test_counted_messages_may_hold_anything(messages: list[bytes], sizes: list[i
     assert cut(data, *sizes) == messages
 
 
+@pytest.mark.fuzz
 @given(
     st.lists(text, min_size=1, max_size=10),
     st.lists(st.integers(1, 20), max_size=20),
@@ -96,6 +98,7 @@ def test_lines_are_the_same_however_they_come(messages: list[bytes], sizes: list
     assert cut(b"".join(message + end for message in plain), *sizes) == plain
 
 
+@pytest.mark.fuzz
 @given(st.binary(max_size=200), st.lists(st.integers(1, 20), max_size=20))
 def test_nothing_raises_and_all_ends(data: bytes, sizes: list[int]) -> None:
     assert all(0 < len(message) <= 50 for message in cut(data, *sizes, limit=50))

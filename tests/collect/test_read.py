@@ -176,6 +176,7 @@ def test_zeek_data_comes_with_its_header(tmp_path: Path) -> None:
     assert [data[chunk.origin.offset :][:6] for chunk in chunks] == [b"1.0\tC1", b"1.0\tC3"]
 
 
+@pytest.mark.fuzz
 @given(st.integers(1, 60))
 def test_zeek_headers_may_be_cut_anywhere(size: int) -> None:
     data = ZEEK + ZEEK.replace(b"http", b"dns")
@@ -243,6 +244,7 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.fuzz
 @given(
     st.lists(st.dictionaries(st.text(max_size=3), json_values, max_size=3), min_size=1, max_size=6), st.integers(1, 40)
 )
@@ -338,6 +340,7 @@ def blocks_of(data: bytes, sizes: list[int]) -> Iterator[bytes]:
         at += size
 
 
+@pytest.mark.fuzz
 @given(
     st.lists(st.binary(max_size=40).map(lambda b: b.replace(b"\n", b"")), max_size=30),
     st.lists(st.integers(1, 50), min_size=1, max_size=5),

@@ -102,6 +102,8 @@ def scan(body: bytes, *, limit: int) -> Request:
 
 
 def _joined(body: bytes, parts: Sequence[tuple[int, int]]) -> bytes:
+    if parts == [(0, len(body))]:
+        return body
     text = b"".join([body[begin:end] for begin, end in parts])
     return text if text.endswith(b"\n") else text + b"\n"
 

@@ -251,7 +251,7 @@ class Intake:
     async def _bulk(self, asked: _Asked, wire: bytes, index: str | None) -> tuple[int, bytes, Appended | None]:
         started = time.monotonic()
         body = await self._decompressed(asked, wire)
-        if not body.strip():
+        if not body or body.isspace():
             raise _RefusedError(400, "parse_exception", "request body is required")
         try:
             request = scan(body, limit=self._settings.record_bytes)
@@ -274,7 +274,7 @@ class Intake:
         self, asked: _Asked, wire: bytes, index: str, id_: str | None, operation: str
     ) -> tuple[int, bytes, Appended | None]:
         body = await self._decompressed(asked, wire)
-        if not body.strip():
+        if not body or body.isspace():
             raise _RefusedError(400, "parse_exception", "request body is required")
         if len(body) > self._settings.record_bytes:
             raise _RefusedError(

@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from hashlib import blake2b
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -38,13 +38,13 @@ _log = logging.getLogger(__name__)
 
 def digest(lane_key: str, key: str | None, peer: str | None, request: bytes) -> bytes:
     """What a request of one sender is known by."""
-    hashed = blake2b(digest_size=16)
+    hashed = sha256()
     for part in (lane_key, key or "", peer or ""):
         data = part.encode("utf-8", "surrogatepass")
         hashed.update(len(data).to_bytes(4, "little"))
         hashed.update(data)
     hashed.update(request)
-    return hashed.digest()
+    return hashed.digest()[:16]
 
 
 @dataclass(slots=True, eq=False)
