@@ -484,7 +484,7 @@ def six(packed: bytes) -> str:
 
 def six_of(x: str) -> str:
     """The address that a text spells (as `event.ip.packed` reads it), or NULL, in SQL."""
-    bare = f"extract(trimBoth(ifNull({x}, '')), '^(?:[[])?([0-9A-Fa-f:.]+)(?:%[^]]*)?(?:])?$')"
+    bare = f"extract(trimBoth(ifNull({x}, ''), ' \\t\\n\\v\\f\\r'), '^(?:[[])?([0-9A-Fa-f:.]+)(?:%[^]]*)?(?:])?$')"
     return f"toIPv6OrNull({bare})"
 
 
