@@ -245,8 +245,9 @@ CHANNELS: Final[dict[str, tuple[str, str]]] = {
         "Microsoft-Windows-WMI-Activity/Operational": WMI,
     }.items()
 }
-# Providers whose events Winlogbeat and Windows name by themselves; what a record without channel shows.
+# Level's numbers (winmeta.xml); 0 is "always", which Windows shows as information.
 LEVELS: Final = {"1": "critical", "2": "error", "3": "warning", "4": "information", "5": "verbose", "0": "information"}
+LEVEL_NUMBERS: Final = {"critical": 1, "error": 2, "warning": 3, "information": 4, "verbose": 5}
 LOGON_TYPES: Final = {
     "2": "Interactive",
     "3": "Network",

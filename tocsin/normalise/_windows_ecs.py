@@ -112,6 +112,8 @@ def made(group: Group, channel: str, dataset: str, records: Records, moments: Mo
         name = "unmapped." + name if name in RESERVED or name.startswith("tocsin.") else name
         if not (name == "event.action" and meaning is not None and meaning.action):
             fill(ecs, name, values)
+    if dataset not in _ONE_LEVEL and "log.level" in ecs:
+        ecs["winlog.level"] = mapped(ecs["log.level"], codes.LEVEL_NUMBERS.get)
     same: dict[str, Any] = {
         "event.dataset": dataset,
         "event.module": dataset.partition(".")[0],
@@ -260,6 +262,8 @@ def _times(group: Group, dataset: str, records: Records, moments: Moments, ecs: 
 
 
 _NO_SECOND: Final = _MISSING_TIME // time.SECOND
+# Data sets whose events are all information, but for trouble of the source itself.
+_ONE_LEVEL: Final = frozenset({codes.SYSMON, codes.SECURITY, codes.POWERSHELL})
 _STARTS: Final = frozenset({(codes.SYSMON, "1"), (codes.SECURITY, "4688")})
 
 
@@ -347,6 +351,8 @@ def _system(group: Group, ecs: Columns) -> None:
     for name, target in _SYSTEM_NUMBERS:
         if name in system:
             ecs[target] = _integers(system[name])
+    if "winlog.record_id" in ecs:
+        ecs["event.sequence"] = ecs["winlog.record_id"]  # the order of events of one time
     for name, target in _SYSTEM_TEXTS:
         if name in system:
             values = _texts(system[name])

@@ -181,6 +181,9 @@ def aliases() -> tuple[Alias, ...]:
         Alias(PREFIX + name, ecs, scope_of([dataset], codes)) for (dataset, name, ecs), codes in sorted(places.items())
     ]
     found += [Alias(PREFIX + name, USER_PREFIX + name) for name in _USER_DATA.split()]
+    # Rules ask for the hash by a name of its own; Sysmon writes it among the others.
+    found.append(Alias(PREFIX + "Imphash", "process.pe.imphash", scope_of([SYSMON], ["1", "23", "24", "25"])))
+    found.append(Alias(PREFIX + "Imphash", "file.pe.imphash", scope_of([SYSMON], ["6", "7", "15", "26", "29"])))
     # Classic events have unnamed values; Sigma calls them all Data, Winlogbeat param1, param2, …
     found += [Alias(PREFIX + "Data", f"{PREFIX}param{number}") for number in range(1, _UNNAMED + 1)]
     return tuple(found)
