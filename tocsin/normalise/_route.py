@@ -8,7 +8,7 @@ at last whoever takes what nobody claims. Two products at one strength are a con
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -91,7 +91,13 @@ class Router:
         self._paths = [(c, r) for c, r in self._claims if c.path]
         options = re2.Options()
         options.log_errors = False
-        self._first = {c.first: re2.compile(c.first, options) for c, _ in self._claims if c.first}
+        # All beginnings at once: one pass over a text says which of them it has.
+        self._firsts = sorted({claim.first for claim, _ in self._claims if claim.first})
+        self._beginnings = re2.Set.MatchSet(options)
+        for first in self._firsts:
+            self._beginnings.Add(first)
+        if self._firsts:
+            self._beginnings.Compile()
         self._texts = [(c, r) for c, r in self._claims if c.first and not c.program]
         self._seen: dict[tuple[Any, ...], Route] = {}
         self._probes: dict[tuple[str, ...], _Probe] = {}
@@ -216,11 +222,12 @@ class Router:
                 return found
         if facts.text is not None:
             top = head(facts.text)
-            if top.program and (
-                found := self._holding(self._programs.get(top.program.lower(), ()), facts, top.message)
-            ):
+            begun = self._begun(facts.text, top.message)
+            if top.program and (found := self._holding(self._programs.get(top.program.lower(), ()), facts, begun)):
                 return found
-            if found := self._holding(self._texts, facts, top.message) or self._of_file(facts):
+            if begun and (found := self._holding(self._texts, facts, begun)):
+                return found
+            if found := self._of_file(facts, begun):
                 return found
             fallback = "syslog" if top.time or top.priority is not None else facts.fallback
         else:
@@ -232,18 +239,20 @@ class Router:
                 return found
         raise PluginError("no product takes the records that nobody claims", where="tocsin.normalise")
 
-    def _of_file(self, facts: _Facts) -> list[Route]:
+    def _of_file(self, facts: _Facts, begun: Collection[str] = ()) -> list[Route]:
         name = (facts.file or "").replace("\\", "/").lower()
         if not name:
             return []
-        return self._holding([(c, r) for c, r in self._paths if _named(name, c.path)], facts)
+        return self._holding([(c, r) for c, r in self._paths if _named(name, c.path)], facts, begun)
 
-    def _holding(self, claims: Iterable[tuple[Claim, Route]], facts: _Facts, body: str | None = None) -> list[Route]:
+    def _holding(
+        self, claims: Iterable[tuple[Claim, Route]], facts: _Facts, begun: Collection[str] = ()
+    ) -> list[Route]:
         """The streams of those claims whose every property holds, and of these the claims that say most: a kernel
         message with a firewall's text before any kernel message."""
         found: dict[int, dict[Route, None]] = {}
         for claim, route in claims:
-            if claim.first and (facts.text is None or not self._begins(claim.first, facts.text, body)):
+            if claim.first and claim.first not in begun:
                 continue
             if claim.keys and not claim.keys.issubset(facts.shape):
                 continue
@@ -254,9 +263,14 @@ class Router:
             found.setdefault(_says(claim), {})[route] = None
         return list(found[max(found)]) if found else []
 
-    def _begins(self, pattern: str, text: str, body: str | None) -> bool:
-        compiled = self._first[pattern]
-        return bool(compiled.match(text[:4096]) or (body is not None and compiled.match(body[:4096])))
+    def _begun(self, text: str, body: str) -> frozenset[str]:
+        """The beginnings that a text has, itself or after its syslog head."""
+        if not self._firsts:
+            return frozenset()
+        found = {self._firsts[i] for i in self._beginnings.Match(text[:4096]) or ()}
+        if body is not text and body != text:
+            found.update(self._firsts[i] for i in self._beginnings.Match(body[:4096]) or ())
+        return frozenset(found)
 
     @staticmethod
     def _table(rows: Iterable[tuple[str, Claim, Route]]) -> dict[str, list[tuple[Claim, Route]]]:

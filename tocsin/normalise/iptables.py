@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
+from tocsin.event.records import explode
 from tocsin.normalise import Claim, Product
 from tocsin.normalise._columns import Stream, Table, TableProduct, addressed, community, fields, related
 from tocsin.normalise._lines import syslog, texts
@@ -81,6 +82,7 @@ def _mac(text: str | None) -> tuple[str | None, str | None, int | None]:
     return "-".join(parts[:6]).upper(), "-".join(parts[6:12]).upper(), kind
 
 
+@lru_cache(maxsize=65536)
 def _number(text: str | None) -> int | None:
     if not text or len(text) > 12:
         return None
@@ -105,11 +107,15 @@ def _log(table: Table) -> None:
     hosts = [head.host for head in heads]
     table.set("observer.name", hosts)
 
+    # Packets of one protocol have the same names in the same order.
+    pairs = explode([packet[1] if packet else {} for packet in found])
+    nothing: list[Any] = [None] * table.n
+
     def pair(name: str) -> list[str | None]:
-        return [packet[1].get(name) if packet else None for packet in found]
+        return pairs.get(name, nothing)
 
     def number(name: str) -> list[int | None]:
-        return [_number(value) for value in pair(name)]
+        return [_number(value) for value in pairs[name]] if name in pairs else nothing
 
     _endpoints(table, pair("SRC"), pair("DST"), number("SPT"), number("DPT"))
     protocols = pair("PROTO")
