@@ -6,8 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.lang.generate import batch, variants
+from tests.lang.interpreter import events, holds
+from tocsin.event.document import to_documents
 from tocsin.event.text import fold
-from tocsin.lang import explain, ir
+from tocsin.lang import eql, explain, ir, kql
 from tocsin.lang._literals import tidy
 from tocsin.lang.fields import Alias, Names, scope_of
 from tocsin.lang.ir import Equals, Exists, Gap, Like, Range, Regex, Words, all_of, any_of, negate
@@ -116,3 +119,23 @@ def test_three_valued_leaves() -> None:
     length = ir.Call("length", (ir.Value(NAMES.field("a")),))
     assert explain.explain(ir.IsNull(length), {}).holds
     assert explain.evidence(ir.Compare(length, ">", ir.Constant(1)), {"a": "xy"}) == {"a": ["xy"]}
+
+
+@pytest.mark.parametrize(
+    "predicate",
+    [
+        kql.parse('process.name: (cmd* or "a b") and not source.ip: 10.0.0.0/8 and message: "two words"', NAMES),
+        kql.parse(
+            "destination.port >= 1024 or event.start < 2024-05 or my.own: 5 or winlog.event_data.Image: *", NAMES
+        ),
+        eql.parse('any where not length(process.name) > 200 and my.own : ("a*", "b") and ?x != null', NAMES).where,  # type: ignore[union-attr]
+        eql.parse(
+            'any where process.args regex~ "a.?b" or my.own + 1 == 3 or concat(my.own, "x") == "ax"', NAMES
+        ).where,  # type: ignore[union-attr]
+    ],
+)
+def test_decides_as_the_interpreter_does(predicate: ir.Predicate) -> None:
+    made = batch([document for seed in range(10) for document in variants(predicate, seed)])
+    found = [explain.explain(predicate, document).holds for document in to_documents(made)]
+    assert found == [holds(predicate, event) for event in events(made)]
+    assert set(found) == {True, False}

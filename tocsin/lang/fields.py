@@ -14,7 +14,7 @@ from typing import Final
 
 from tocsin.event import ecs
 from tocsin.event.schema import HOT, Column, Kind
-from tocsin.lang.ir import Field, Scope, Source
+from tocsin.lang.ir import Field, Scope, Source, digest
 
 # Names that mean another everywhere, whatever the product.
 EVERYWHERE: Final[dict[str, str]] = {
@@ -66,6 +66,15 @@ class Names:
     def like(self, matches: Callable[[str], object]) -> list[str]:
         """The known names that `matches` (such as the `fullmatch` of an RE2 pattern) finds good, sorted."""
         return sorted(name for name in self.all() if matches(name))
+
+    def digest(self) -> str:
+        """A hash of everything that resolution depends on: equal digests resolve every name alike."""
+        return digest(
+            (
+                tuple(sorted((name, str(column.kind)) for name, column in self._hot.items())),
+                frozenset(alias for each in self._aliases.values() for alias in each),
+            )
+        )
 
     def is_hot(self, name: str) -> bool:
         """Whether a column holds it."""

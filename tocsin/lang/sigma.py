@@ -65,6 +65,7 @@ from tocsin.lang.ir import (
 
 # Where a keyword looks (DESIGN section 3).
 ANYWHERE: Final = ("message", "event.original", "process.command_line", "process.parent.command_line")
+Logsource = tuple[str | None, str | None, str | None]  # product, category, service
 _SECOND: Final = 1_000_000
 _LOOK_AROUND: Final = re2.compile(r"\(\?(?:=|!|<=|<!)")
 _MOST_PATTERN: Final = 20_000
@@ -99,11 +100,11 @@ class SigmaRule:
     links: tuple[str, ...] = ()
     false_positives: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
-    logsource: tuple[str | None, str | None, str | None] = (None, None, None)  # product, category, service
+    logsource: Logsource = (None, None, None)
     alias: str = ""  # Sigma's `name`, by which others refer to it
     generate: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict, compare=False)  # keys that Sigma doesn't know, as they are
-    parsed: Any = field(default=None, compare=False, repr=False)  # pySigma's object, until `resolve`
+    parsed: Any = field(default=None, compare=False, repr=False)  # pySigma's correlation or filter, until `resolve`
 
 
 def load(text: str, names: Names, path: str = "", *, lists: Iterable[str] = ()) -> list[SigmaRule]:
@@ -148,9 +149,8 @@ def _document(document: dict[str, Any], text: str, names: Names, path: str, list
         parsed = _CLASSES[kind].from_dict(document, collect_errors=True)
         rule = replace(rule, parsed=parsed, warnings=(*rule.warnings, *_minor(parsed.errors, kind)))
         if kind == "rule":
-            _lowerable(parsed.logsource)
-            plan = Query(_Lowering(names, lists).detections(parsed.detection, parsed.logsource))
-            return replace(rule, plan=plan)
+            plan = Query(_Lowering(names, lists).detections(parsed.detection, rule.logsource))
+            return replace(rule, plan=plan, parsed=None)
         if kind == "filter":
             return replace(rule, references=_filter_rules(parsed))
         return replace(rule, references=tuple(ref.reference for ref in parsed.rules), generate=bool(parsed.generate))
@@ -219,7 +219,7 @@ def _described(document: Mapping[str, Any], kind: Any, path: str) -> SigmaRule:
         false_positives=_many(document, "falsepositives"),
         fields=_many(document, "fields"),
         logsource=cast(
-            tuple[str | None, str | None, str | None],
+            Logsource,
             tuple(_one(logsource, key).lower() or None for key in ("product", "category", "service")),
         ),
         alias=_one(document, "name"),
@@ -245,20 +245,13 @@ def _filter_rules(parsed: SigmaFilter) -> tuple[str, ...]:
     return () if isinstance(rules, str) else tuple(ref.reference for ref in rules)
 
 
-def _lowerable(logsource: Any) -> list[View]:
-    found = views(logsource.product, logsource.category, logsource.service)
-    if not found:
-        shown = ", ".join(
-            f"{key} {quoted(value)}"
-            for key, value in (
-                ("product", logsource.product),
-                ("category", logsource.category),
-                ("service", logsource.service),
-            )
-            if value
-        )
-        raise UnsupportedError(f"no source is known for the logsource {shown or 'that is empty'}")
-    return found
+def _views(logsource: Logsource) -> list[View]:
+    found = views(*logsource)
+    if found:
+        return found
+    named = zip(("product", "category", "service"), logsource, strict=True)
+    shown = ", ".join(f"{key} {quoted(value)}" for key, value in named if value)
+    raise UnsupportedError(f"no source is known for the logsource {shown or 'that is empty'}")
 
 
 # ---- conditions and values ----
@@ -271,10 +264,10 @@ class _Lowering:
         self.names = names
         self.lists = lists
 
-    def detections(self, detections: SigmaDetections, logsource: Any) -> Predicate:
+    def detections(self, detections: SigmaDetections, logsource: Logsource) -> Predicate:
         """What the conditions ask (any of them, where there are several), in each place where the events are."""
         made = []
-        for view in _lowerable(logsource):
+        for view in _views(logsource):
             asked = [self._condition(condition.parsed, view) for condition in detections.parsed_condition]
             made.append(all_of(view.scope(self.names), any_of(*asked)))
         return any_of(*made)
@@ -463,9 +456,9 @@ def _filtered(rule: SigmaRule, filters: list[SigmaRule], lowering: _Lowering) ->
     where = rule.plan.where
     for each in filters:
         mine = not each.references or rule.id in each.references or (rule.alias and rule.alias in each.references)
-        if mine and rule.parsed.logsource in each.parsed.logsource:
+        if mine and all(wanted in (None, has) for wanted, has in zip(each.logsource, rule.logsource, strict=True)):
             try:
-                where = all_of(where, lowering.detections(each.parsed.filter, rule.parsed.logsource))
+                where = all_of(where, lowering.detections(each.parsed.filter, rule.logsource))
             except (UnsupportedError, sigma.exceptions.SigmaError) as error:
                 reason = f"its filter {quoted(each.name)} can't run: {_sigma_text.message(error)}"
                 return replace(rule, plan=None, status="unsupported", reason=reason)
@@ -566,8 +559,7 @@ def _shared_field(
     for reference, member in members:
         theirs = called.get(reference) or called.get(member.id) or called.get(member.alias) or name
         if member.kind == "rule":
-            logsource = member.parsed.logsource
-            found += [view.field(theirs, lowering.names) for view in _lowerable(logsource)]
+            found += [view.field(theirs, lowering.names) for view in _views(member.logsource)]
         else:
             found.append(lowering.names.field(theirs))
     same = len({each.name for each in found}) == 1
