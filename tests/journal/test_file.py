@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -277,18 +279,24 @@ def test_what_can_never_fit_is_an_error(folder: Path) -> None:
         writer.append_now([chunk(noise(SMALL))], lane_key="a")
 
 
-def test_a_failing_disk_takes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = os.fdatasync
+@pytest.mark.parametrize(
+    ("call", "number"), [("fdatasync", errno.EIO), ("writev", errno.ENOSPC), ("writev", errno.EIO)]
+)
+def test_a_failing_disk_takes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int) -> None:
+    real = getattr(os, call)
     with open_writer(folder) as writer, open_reader(folder) as reader:
         writer.append_now([chunk(b"before")], lane_key="a")
 
-        def failing(_: int) -> None:
-            raise OSError(5, "Input/output error")
+        def failing(descriptor: int, *parts: list[bytes]) -> None:
+            for part in parts:
+                os.write(descriptor, b"".join(part)[:100])  # some of it went out
+            raise OSError(number, os.strerror(number))
 
-        monkeypatch.setattr(os, "fdatasync", failing)
+        monkeypatch.setattr(os, call, failing)
         with pytest.raises(BusyError, match="disk refused"):
             writer.append_now([chunk(b"lost")], lane_key="a", request=b"r")
-        monkeypatch.setattr(os, "fdatasync", real)
+        monkeypatch.setattr(os, call, real)
+        writer._mend()  # as the committing thread does each second
         assert not writer.append_now([chunk(b"after")], lane_key="a", request=b"r").repeated
         assert payloads(everything(reader)) == [b"before", b"after"]
         assert reader.damaged.maxlen and not reader.damaged
@@ -298,7 +306,9 @@ def test_a_lane_far_behind_loses_nothing(folder: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(_reader, "_QUEUE", 10)
     with open_writer(folder, lanes=4, segment_bytes=20_000) as writer:
         for number in range(3_000):
-            writer._enqueue(*_layout.encode([chunk(b"%d" % number)]), 1, str(number % 7), None)
+            body, raw = _layout.encode([chunk(b"%d" % number)])
+            lane = lane_of(str(number % 7), 4)
+            writer._enqueue(_writer._Waiting(body, raw, 1, lane, None, Future(), None))
     with open_reader(folder) as reader:
         # One lane is read to its end while the others wait, then the next.
         frames = everything(reader, max_bytes=100)

@@ -13,7 +13,7 @@ import fcntl
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
@@ -59,14 +59,15 @@ def lane_of(lane_key: str, lanes: int) -> int:
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    """An append that is to be committed."""
+    """An append that is to be committed, and who is told: a task on an event loop, or a thread."""
 
     body: bytes
     raw: int
     frames: int
     lane: int
     request: Request | None
-    done: Future[Appended]
+    done: Future[Appended] | asyncio.Future[Appended]
+    loop: asyncio.AbstractEventLoop | None
 
 
 class FileWriter:
@@ -233,12 +234,15 @@ class FileWriter:
                     return self._repeated(earlier)
                 await asyncio.wait([asyncio.wrap_future(_watch(earlier.settled))], timeout=SETTLED_WITHIN)
                 self._give_up_on(earlier)
-        done = self._enqueue(body, raw, len(chunks), lane_key, mine)
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[Appended] = loop.create_future()
+        self._enqueue(_Waiting(body, raw, len(chunks), lane_of(lane_key, self.lanes), mine, done, loop))
         try:
-            return await asyncio.shield(asyncio.wrap_future(done))
+            return await done
         except asyncio.CancelledError:
-            if mine is not None:
-                done.add_done_callback(self._cancelled)
+            # Committed or about to be, but nobody is there to answer: `_tell` sees to what is not done yet.
+            if done.done() and not done.cancelled() and done.exception() is None:
+                self.abandoned(done.result())
             raise
 
     def append_now(self, chunks: Sequence[Chunk], *, lane_key: str, request: bytes | None = None) -> Appended:
@@ -259,7 +263,9 @@ class FileWriter:
                         return self._repeated(earlier)
                 except FutureTimeout:
                     self._give_up_on(earlier)
-        return self._enqueue(body, raw, len(chunks), lane_key, mine).result()
+        done: Future[Appended] = Future()
+        self._enqueue(_Waiting(body, raw, len(chunks), lane_of(lane_key, self.lanes), mine, done, None))
+        return done.result()
 
     def answered(self, appended: Appended) -> None:
         """See `ports.JournalWriter.answered`."""
@@ -270,10 +276,6 @@ class FileWriter:
         """See `ports.JournalWriter.abandoned`."""
         with self._guard:
             self._requests.settle(appended.lane, appended.position, answered=False)
-
-    def _cancelled(self, done: Future[Appended]) -> None:
-        if done.exception() is None:
-            self.abandoned(done.result())
 
     def _nothing(self, lane_key: str) -> Appended:
         lane = lane_of(lane_key, self.lanes)
@@ -292,9 +294,8 @@ class FileWriter:
         with self._guard:
             self._requests.settle(earlier.lane, earlier.position, answered=False)
 
-    def _enqueue(self, body: bytes, raw: int, frames: int, lane_key: str, request: Request | None) -> Future[Appended]:
-        waiting = _Waiting(body, raw, frames, lane_of(lane_key, self.lanes), request, Future())
-        size = HEADER + len(body)
+    def _enqueue(self, waiting: _Waiting) -> None:
+        size = HEADER + len(waiting.body)
         try:
             with self._guard:
                 self._admit(size)
@@ -305,16 +306,17 @@ class FileWriter:
                 if len(self._waiting) == 1 or self._waiting_bytes >= EARLY:
                     self._guard.notify()
         except BaseException:
-            if request is not None:
+            if waiting.request is not None:
                 with self._guard:
-                    self._requests.drop(request)
+                    self._requests.drop(waiting.request)
             raise
-        return waiting.done
 
     def _admit(self, size: int) -> None:
         """Raise where `size` more bytes can't be taken."""
         if self._closing or self._broken:
-            raise BusyError(f"the journal is closed: {self._broken or 'it is shutting down'}", where=str(self.folder))
+            raise BusyError(
+                f"the journal can't be written: {self._broken or 'it is shutting down'}", where=str(self.folder)
+            )
         if size > self.max_bytes - self._segment_bytes:
             raise JournalError(
                 f"{size} bytes are more than the journal may hold", hint="raise journal.max_bytes or send less at once"
@@ -355,6 +357,8 @@ class FileWriter:
                 while not self._waiting and not self._closing:
                     if not self._guard.wait(1.0):
                         self._clean()
+                        if self._broken:
+                            self._mend()
                 if not self._waiting:
                     return
                 self._clean()
@@ -414,8 +418,7 @@ class FileWriter:
                 if waiting.request is not None:
                     self._requests.stands(waiting.request, where.lane, where.position, now)
         _layout.publish(self._synced, place(self._file, self._offset))
-        for waiting, where in zip(batch, places, strict=True):
-            waiting.done.set_result(where)
+        self._tell(zip(batch, places, strict=True))
         APPENDS.inc(len(batch))
         BYTES.inc(sum(waiting.raw for waiting in batch))
         if self._offset >= self._segment_bytes:
@@ -432,24 +435,58 @@ class FileWriter:
             for waiting in batch:
                 if waiting.request is not None and not waiting.request.arrival:
                     self._requests.drop(waiting.request)
-        for waiting in batch:
-            if not waiting.done.done():
-                waiting.done.set_exception(error)
+        self._tell((waiting, error) for waiting in batch)
+
+    def _tell(self, outcomes: Iterable[tuple[_Waiting, Appended | Exception]]) -> None:
+        """Let appends return; those of one event loop with one wake of it."""
+        loops: dict[asyncio.AbstractEventLoop, list[tuple[_Waiting, Appended | Exception]]] = {}
+        for waiting, outcome in outcomes:
+            if waiting.loop is not None:
+                loops.setdefault(waiting.loop, []).append((waiting, outcome))
+            else:
+                self._return([(waiting, outcome)])
+        for loop, mine in loops.items():
+            try:
+                loop.call_soon_threadsafe(self._return, mine)
+            except RuntimeError:  # the loop is closed: nobody waits any more
+                for waiting, outcome in mine:
+                    if waiting.request is not None and isinstance(outcome, Appended):
+                        self.abandoned(outcome)
+
+    def _return(self, outcomes: list[tuple[_Waiting, Appended | Exception]]) -> None:
+        for waiting, outcome in outcomes:
+            if waiting.done.cancelled():
+                if waiting.request is not None and isinstance(outcome, Appended):
+                    self.abandoned(outcome)
+            elif waiting.done.done():
+                continue
+            elif isinstance(outcome, Appended):
+                waiting.done.set_result(outcome)
+            else:
+                waiting.done.set_exception(outcome)
 
     def _undo(self, error: OSError) -> None:
         """Take back what a failed commit may have written: nobody was told of it."""
         _log.error("%s: a commit failed: %s", self.folder, error)
+        # After a failed fsync the kernel may hold pages for clean that are not on disk, so it goes on elsewhere; a disk
+        # that was only full has no room for that, and needs none.
+        self._mend(anew=error.errno not in {errno.ENOSPC, errno.EDQUOT})
+
+    def _mend(self, *, anew: bool = True) -> None:
+        """Cut the segment to what is committed and go on, in a new one if `anew`. What fails is tried again later."""
         try:
             os.ftruncate(self._descriptor, self._offset)
             os.lseek(self._descriptor, self._offset, os.SEEK_SET)
-            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-                # After a failed fsync the kernel may hold pages for clean that are not on disk; begin elsewhere.
+            if anew:
                 with self._guard:
                     self._roll()
                     self._requests.snapshot(place(self._file, self._offset), self._now())
-        except OSError as again:
-            self._broken = f"{self.folder}: {again}"
-            _log.critical("%s: the journal can't be written any more: %s", self.folder, again)
+        except OSError as error:
+            if not self._broken:
+                _log.critical("%s: the journal can't be written: %s", self.folder, error)
+            self._broken = str(error)
+        else:
+            self._broken = ""
 
     def _roll(self) -> None:
         """Begin a new segment. The one before is on disk and complete."""
