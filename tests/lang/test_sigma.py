@@ -178,6 +178,15 @@ def test_reads_what_a_product_declares_as_the_same() -> None:
     assert not fires(rule, {**event, "event.dataset": "other"})
 
 
+@pytest.mark.parametrize(("level", "expected"), [("4", True), ("Error", False), ("Information", True), ("3", False)])
+def test_windows_levels_are_numbers_or_names(level: str, expected: bool) -> None:
+    rule = one(
+        "title: T\nlogsource: {product: windows, service: application}\n"
+        f"detection: {{a: {{Level: {level}}}, condition: a}}\n"
+    )
+    assert fires(rule, {"winlog.channel": "Application", "log.level": "information"}) is expected
+
+
 def test_describes_itself_and_keeps_what_it_does_not_know() -> None:
     rule = one(
         "title: T\nid: 0f9b3c52-7d1e-4b60-9a55-3f2f6c1f8a11\nname: short\nstatus: test\nlevel: high\ndate: 2024-05-01\n"

@@ -31,6 +31,10 @@ class View:
     loose: bool = False
     spaced: bool = False  # names whose source has blanks, which Sigma writes as _ or leaves out ("Threat Name")
 
+    def spellings(self, name: str, value: str) -> tuple[str, ...]:
+        """What a number in a rule is written as here: of Windows' levels we keep the names."""
+        return (value, _LEVELS[value]) if name == "Level" and value in _LEVELS and "Level" in self.renames else (value,)
+
     def scope(self, names: Names) -> Predicate:
         """The predicate that an event is here."""
         tests = [
@@ -73,12 +77,14 @@ _SYSTEM: Final[dict[str, tuple[str, ...]]] = {
     "Computer": ("winlog.computer_name",),
     "ComputerName": ("winlog.computer_name",),
     "Message": ("message",),
-    "Level": ("winlog.level", "winlog.event_data.Level"),
+    "Level": ("log.level", "winlog.level", "winlog.event_data.Level"),
     "Task": ("winlog.task", "winlog.event_data.Task"),
     "Security_UserID": ("winlog.user.identifier",),
     # Event data without names: Winlogbeat calls it param1, param2 …
     "Data": ("winlog.event_data.Data", *(f"winlog.event_data.param{number}" for number in range(1, 16))),
 }
+# Standard levels of an event (winmeta.xml).
+_LEVELS: Final = {"0": "information", "1": "critical", "2": "error", "3": "warning", "4": "information", "5": "verbose"}
 _EVENT_DATA: Final = ("winlog.event_data.",)
 # Providers of their own manifest write UserData as often as EventData.
 _ANY_DATA: Final = ("winlog.event_data.", "winlog.user_data.")

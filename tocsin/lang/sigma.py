@@ -281,7 +281,11 @@ class _Lowering:
             case ConditionNOT():
                 return negate(self._condition(node.args[0], view))
             case ConditionFieldEqualsValueExpression():
-                return self._value(view.field(node.field, self.names), node.value, view)
+                target = view.field(node.field, self.names)
+                if type(node.value) is types.SigmaNumber:
+                    spelt = view.spellings(node.field, str(node.value))
+                    return _joined([self._equals(target, each, True) for each in spelt])
+                return self._value(target, node.value, view)
             case ConditionValueExpression():
                 return self._keyword(node.value)
             case None:
