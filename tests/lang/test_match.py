@@ -11,8 +11,11 @@ import pyarrow as pa
 import pytest
 
 from tests.lang.generate import batch
+from tests.lang.interpreter import events, holds
 from tocsin.event import ip
 from tocsin.lang._match_columns import Columns, Place
+from tocsin.lang._match_nodes import bits_of, rows_of
+from tocsin.lang._match_plan import Plan
 from tocsin.lang._match_rows import Reader
 from tocsin.lang._match_scan import Memory, Scanner
 from tocsin.lang.fields import Alias, Names, scope_of
@@ -40,7 +43,7 @@ from tocsin.lang.ir import (
     all_of,
     any_of,
 )
-from tocsin.lang.match import Matcher, bits_of, rows_of
+from tocsin.lang.match import Matcher
 
 Test.__test__ = False  # type: ignore[attr-defined]  # a node, nothing for pytest
 ANY, ONE = Gap.ANY, Gap.ONE
@@ -287,6 +290,34 @@ def test_slices_and_joined_batches_keep_their_rows() -> None:
             assert found.get(key, np.array([])).tolist() == wanted
 
 
+def test_texts_are_looked_at_only_where_a_rule_may_still_hold() -> None:
+    """Whatever is left out for speed changes no answer: long columns, scopes beside them, negations between."""
+    kind, text, other = NAMES.field("event.dataset"), NAMES.field("message"), NAMES.field("event.original")
+    a = Test(kind, Equals(("a",)))
+    b = Test(kind, Equals(("b",)))
+    has, has_not = Test(text, Like((ANY, "needle", ANY), fold=True)), Test(text, Like((ANY, "hay", ANY)))
+    rules = {
+        "a": all_of(a, has),
+        "b": all_of(b, Not(all_of(has, Not(has_not)))),
+        "either": any_of(all_of(a, has_not), all_of(b, has)),
+        "none": all_of(Not(a), Not(b), has),
+        "original": all_of(a, Test(other, Like((ANY, "end", ANY)))),
+    }
+    filler = "x" * 900
+    documents = [
+        {
+            "event.dataset": "abc"[i % 3],
+            "message": f"{filler}{'NEEDLE' if i % 7 == 0 else ''}{'hay' if i % 5 == 0 else ''}{filler}{i}",
+            "event.original": None if i % 4 else f"{filler}{'en' if i % 11 else 'end'}",
+        }
+        for i in range(400)
+    ]
+    found = Matcher(rules).match(batch(documents))
+    read = events(batch(documents))
+    for key, predicate in rules.items():
+        assert found[key].tolist() == [row for row, event in enumerate(read) if holds(predicate, event)]
+
+
 def test_a_small_memory_changes_nothing() -> None:
     test = Test(NAMES.field("my.own"), Like((ANY, "7", ANY)))
     documents = [{"my.own": f"value {i} {'x' * (i * 40)}"} for i in range(80)]
@@ -346,6 +377,10 @@ def test_the_machinery_by_itself() -> None:
     assert columns.read(Place("absent", False)) is None
     assert columns.present(Place("source.port", True)).tolist() == [2]
     scanner = Scanner(Memory(1000), None)
+    plan = Plan(Memory(1000), None)
+    first, second = (Not(Test(NAMES.field("my.own"), Equals(("a",)))) for _ in range(2))
+    assert first is not second
+    assert plan.one(first) is plan.one(second)
     number = scanner.add(Like(("a", ANY)), NAMES.field("my.own").kind)
     scanner.compile()
     assert scanner.satisfied(b"abc") == (number,)
