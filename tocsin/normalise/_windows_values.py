@@ -96,7 +96,7 @@ def hashes(value: str) -> dict[str, str]:
 @lru_cache(maxsize=16384)
 def arguments(line: str) -> tuple[str, ...]:
     """A command line as the C runtime splits it (CommandLineToArgvW): 2n backslashes before a quote are n, and one
-    more makes the quote a character; two quotes within quotes are one."""
+    more makes the quote a character; two quotes within quotes are one and end them."""
     line = line[:_MAX_COMMAND]
     if '"' not in line:
         return tuple(line.split())
