@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tocsin.event import time
+from tocsin.event.records import explode
 from tocsin.normalise._columns import Table, moments
 from tocsin.normalise._syslog import FACILITIES, SEVERITIES, Head, heads, structured
 
@@ -60,11 +61,11 @@ def syslog(table: Table) -> list[Head]:
     if any(head.version is not None for head in found):
         table.set("log.syslog.version", [head.version for head in found])
         table.set("log.syslog.msgid", [head.msgid for head in found])
+        prefix = "log.syslog.structured_data"
         data = [structured(head.data) if head.data else {} for head in found]
-        names = {(element, name) for row in data for element, pairs in row.items() for name in pairs}
-        for element, name in sorted(names)[:1000]:
-            values = [row.get(element, {}).get(name) for row in data]
-            table.set(f"log.syslog.structured_data.{element}.{name}", values)
+        named = [{f"{prefix}.{e}.{n}": v for e, pairs in row.items() for n, v in pairs.items()} for row in data]
+        for name, values in explode(named).items():
+            table.set(name, values)
     return found
 
 
