@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tocsin.collect import Collector
 from tocsin.collect._elastic import MalformedError, filtered, reply, scan, single
-from tocsin.errors import BusyError, TocsinError
+from tocsin.errors import BusyError, ConfigError, TocsinError
 from tocsin.event.records import Chunk, Origin
 from tocsin.metrics import counter
 from tocsin.ports import Appended, JournalWriter
@@ -478,7 +478,7 @@ class Bulk:
         self.listening = asyncio.Event()
 
     async def run(self, journal: JournalWriter) -> None:
-        """See `Collector.run`."""
+        """See `Collector.run`. Raises `ConfigError` for an address that can't be had."""
         from granian.constants import Interfaces
         from granian.server.embed import Server
 
@@ -515,16 +515,28 @@ class Bulk:
 
 
 def _reserved(host: str, port: int) -> socket.socket:
-    """A bound socket that does not listen: it keeps a free port free until the server, which reuses it, has it."""
+    """A bound socket that does not listen: it keeps a free port free until the server, which shares it, has it.
+
+    Raises `ConfigError` for an address that can't be had: taken by another program too, which sharing would hide.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     reserved = socket.socket(family, socket.SOCK_STREAM)
     try:
         reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if port:
+            with socket.socket(family, socket.SOCK_STREAM) as alone:
+                alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                alone.bind((host, port))
+                alone.listen(1)
         reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         reserved.bind((host, port))
-    except OSError:
+    except OSError as error:
         reserved.close()
-        raise
+        raise ConfigError(
+            f"the intake can't listen on {host} port {port}: {error.strerror}",
+            where="server.bulk_port",
+            hint="end what uses it, or choose another port",
+        ) from error
     return reserved
 
 

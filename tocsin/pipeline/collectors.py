@@ -23,6 +23,7 @@ import uvloop
 from tocsin import state as states
 from tocsin.collect import Collector, bulk, syslog
 from tocsin.config import Settings, is_loopback
+from tocsin.errors import TocsinError
 from tocsin.journal.file import FileWriter, open_writer
 from tocsin.state import State
 
@@ -115,9 +116,9 @@ async def _serve(connection: Connection, settings: Settings, stop: threading.Eve
             await asyncio.to_thread(stop.wait, _BEAT)
     except (BrokenPipeError, ConnectionResetError):
         os._exit(0)
-    except OSError as error:
+    except (OSError, TocsinError) as error:
         with contextlib.suppress(OSError):
-            connection.send({"ready": False, "error": f"a port can't be had: {error}"})
+            connection.send({"ready": False, "error": str(error)})
         raise
     finally:
         for task in tasks:
