@@ -382,6 +382,16 @@ def test_a_process_start() -> None:
     assert "rule.name" not in event
 
 
+def test_sysmon_for_linux_is_no_windows() -> None:
+    event = json.loads(json.dumps(START))
+    event["Event"]["System"] |= {"Channel": "Linux-Sysmon/Operational", "Computer": "UBUNTU5"}
+    event["Event"]["EventData"] |= {"Image": "/usr/bin/dash", "User": "root"}
+    row = one({"message": as_xml(event)})
+    assert (row["event.dataset"], row["host.os.type"]) == ("sysmon_linux.log", "linux")
+    assert (row["process.name"], row["user.name"]) == ("dash", "root")
+    assert answer(row, "winlog.event_data.Image") == ["/usr/bin/dash"]
+
+
 def test_a_connection() -> None:
     event = one(CONNECTION, "evtx")
     assert event["network.community_id"] == "1:LQU9qZlK+B5F3KDmev6m5PMibrg="

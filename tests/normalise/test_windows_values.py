@@ -62,7 +62,8 @@ def test_a_guid_has_one_spelling(value: str, expected: str | None) -> None:
         ("C:\\a\\.profile", ".profile", "C:\\a", None),
         ("C:\\a.b\\c", "c", "C:\\a.b", None),
         ("System", "System", None, None),
-        ("/usr/bin/x", "x", None, None),
+        ("/usr/a.b/x", "x", "/usr/a.b", None),
+        ("/usr/bin/x", "x", "/usr/bin", None),
         ("C:\\a\\", None, "C:\\a", None),
     ],
 )

@@ -20,6 +20,7 @@ class Meaning(NamedTuple):
 
 
 SYSMON: Final = "windows.sysmon_operational"
+SYSMON_LINUX: Final = "sysmon_linux.log"  # Sysmon for Linux writes the same events, to syslog
 SECURITY: Final = "system.security"
 SYSTEM: Final = "system.system"
 APPLICATION: Final = "system.application"
@@ -222,6 +223,7 @@ def _table(dataset: str, lines: str) -> dict[tuple[str, str], Meaning]:
 
 MEANINGS: Final[dict[tuple[str, str], Meaning]] = {
     **_table(SYSMON, _SYSMON),
+    **_table(SYSMON_LINUX, _SYSMON),
     **_table(SECURITY, _SECURITY),
     **_table(POWERSHELL, _POWERSHELL),
     **_table(POWERSHELL_OPERATIONAL, _POWERSHELL_OPERATIONAL),
@@ -235,11 +237,13 @@ CHANNELS: Final[dict[str, tuple[str, str]]] = {
     name.lower(): (name, dataset)
     for name, dataset in {
         "Microsoft-Windows-Sysmon/Operational": SYSMON,
+        "Linux-Sysmon/Operational": SYSMON_LINUX,
         "Security": SECURITY,
         "System": SYSTEM,
         "Application": APPLICATION,
         "Windows PowerShell": POWERSHELL,
         "Microsoft-Windows-PowerShell/Operational": POWERSHELL_OPERATIONAL,
+        "PowerShellCore/Operational": POWERSHELL_OPERATIONAL,
         "Microsoft-Windows-Windows Defender/Operational": DEFENDER,
         "Microsoft-Windows-TaskScheduler/Operational": TASKS,
         "Microsoft-Windows-WMI-Activity/Operational": WMI,

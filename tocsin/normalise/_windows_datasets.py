@@ -226,6 +226,7 @@ def _user(ecs: Columns, values: Values) -> None:
 
 _DATASETS: Final[dict[str, Callable[[Group, Columns], None]]] = {
     codes.SYSMON: _sysmon,
+    codes.SYSMON_LINUX: _sysmon,
     codes.SECURITY: _security,
     codes.POWERSHELL: _powershell,
     codes.POWERSHELL_OPERATIONAL: _powershell_operational,

@@ -119,6 +119,7 @@ def made(group: Group, channel: str, dataset: str, records: Records, moments: Mo
         "event.module": dataset.partition(".")[0],
         "event.code": group.code,
         "event.kind": meaning.kind if meaning else "event",
+        "host.os.type": "linux" if dataset == codes.SYSMON_LINUX else "windows",
     }
     if channel:
         same["winlog.channel"] = channel
@@ -228,7 +229,7 @@ def micros(values: Sequence[Any], zone: str | None = None) -> np.ndarray[Any, An
 def _times(group: Group, dataset: str, records: Records, moments: Moments, ecs: Columns) -> None:
     created, sent = _created(group, records)
     stamp = created
-    if dataset == codes.SYSMON and "UtcTime" in group.data:
+    if dataset in _SYSMONS and "UtcTime" in group.data:
         told = micros(group.data["UtcTime"])
         stamp = np.where(told == _MISSING_TIME, created, told)
         if group.shape != "flat":  # NXLog's times are of whole seconds
@@ -263,8 +264,9 @@ def _times(group: Group, dataset: str, records: Records, moments: Moments, ecs: 
 
 _NO_SECOND: Final = _MISSING_TIME // time.SECOND
 # Data sets whose events are all information, but for trouble of the source itself.
-_ONE_LEVEL: Final = frozenset({codes.SYSMON, codes.SECURITY, codes.POWERSHELL})
-_STARTS: Final = frozenset({(codes.SYSMON, "1"), (codes.SECURITY, "4688")})
+_SYSMONS: Final = frozenset({codes.SYSMON, codes.SYSMON_LINUX})
+_ONE_LEVEL: Final = frozenset({*_SYSMONS, codes.SECURITY, codes.POWERSHELL})
+_STARTS: Final = frozenset({(codes.SYSMON, "1"), (codes.SYSMON_LINUX, "1"), (codes.SECURITY, "4688")})
 
 
 def _created(group: Group, records: Records) -> tuple[np.ndarray[Any, Any], Values]:

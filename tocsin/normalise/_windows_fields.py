@@ -15,6 +15,7 @@ from tocsin.normalise._windows_codes import (
     POWERSHELL_OPERATIONAL,
     SECURITY,
     SYSMON,
+    SYSMON_LINUX,
     SYSTEM,
     TASKS,
 )
@@ -135,6 +136,7 @@ _TASKS: Final = """
 """
 _FIELDS: Final = {
     SYSMON: _SYSMON,
+    SYSMON_LINUX: _SYSMON,
     SECURITY: _SECURITY,
     POWERSHELL_OPERATIONAL: _POWERSHELL_OPERATIONAL,
     SYSTEM: _SYSTEM,

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from tocsin.normalise._windows_codes import SECURITY, SYSMON
+from tocsin.normalise._windows_codes import SECURITY, SYSMON, SYSMON_LINUX
 from tocsin.ports import PROCESS_SCHEMA
 
 _COLUMNS: Final = {
@@ -23,7 +23,7 @@ _COLUMNS: Final = {
     "user": "user.name",
     "event": "tocsin.id",
 }
-_STARTS: Final = ((SYSMON, "1"), (SECURITY, "4688"))
+_STARTS: Final = ((SYSMON, "1"), (SYSMON_LINUX, "1"), (SECURITY, "4688"))
 
 
 def processes(batch: pa.RecordBatch) -> pa.RecordBatch:

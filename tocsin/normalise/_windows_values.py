@@ -63,12 +63,12 @@ def base_name(path: str) -> str | None:
 
 def directory(path: str) -> str | None:
     """A path without its last part."""
-    return path.rpartition("\\")[0] or None
+    return path.rpartition("\\" if "\\" in path else "/")[0] or None
 
 
 def extension(path: str) -> str | None:
     """What follows the last dot of the last part, without it."""
-    stem, dot, end = path.rpartition("\\")[2].rpartition(".")
+    stem, dot, end = (base_name(path) or "").rpartition(".")
     return end or None if dot and stem else None
 
 

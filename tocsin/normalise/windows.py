@@ -29,6 +29,7 @@ from tocsin.normalise._windows_shapes import groups
 
 _NAMES: Final = {
     "sysmon_operational": codes.SYSMON,
+    "sysmon_linux": codes.SYSMON_LINUX,
     "security": codes.SECURITY,
     "powershell_operational": codes.POWERSHELL_OPERATIONAL,
     "powershell": codes.POWERSHELL,
@@ -43,9 +44,17 @@ _WORD: Final = re.compile(r"[^a-z0-9]+")
 
 
 def _streams() -> tuple[StreamInfo, ...]:
-    channels = {dataset: name for name, dataset in codes.CHANNELS.values()}
+    channels: dict[str, set[str]] = {}
+    for channel, dataset in codes.CHANNELS.values():
+        channels.setdefault(dataset, set()).add(channel)
     known = tuple(
-        StreamInfo(name, dataset, (Claim(channel=frozenset({channels[dataset]})),), FIELDS_SET, "windows")
+        StreamInfo(
+            name,
+            dataset,
+            (Claim(channel=frozenset(channels[dataset])),),
+            FIELDS_SET,
+            "linux" if dataset == codes.SYSMON_LINUX else "windows",
+        )
         for name, dataset in _NAMES.items()
     )
     # Any other channel, and XML: whose channel is known once it has been read.
@@ -86,7 +95,6 @@ class Windows:
         found, reasons = groups(records.documents)
         n = len(records)
         builder = BatchBuilder(n)
-        builder.constant("host.os.type", "windows")
         moments = Moments(n)
         for group in found:
             channel, dataset = dataset_of(group.channel) if group.channel else ("", self._datasets[stream])
