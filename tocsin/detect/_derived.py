@@ -10,6 +10,8 @@ one URL that it names.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -28,7 +30,8 @@ COLUMNS: Final[dict[str, Column]] = {
     "tocsin.url.domain": Column("tocsin.url.domain", Kind.KEYWORD, False, pa.string(), "Nullable(String)"),
     "tocsin.url.port": Column("tocsin.url.port", Kind.LONG, False, pa.int64(), "Nullable(Int64)"),
 }
-_URL: Final = re.compile(r"(?i:(https?|ftp))://([^\s/\\?#\"'`<>|;,(){}]{1,512})")
+_SCHEME: Final = re.compile(rb"(?i:(https?|ftp))\Z")
+_AUTHORITY: Final = re.compile(rb"[^\s/\\?#\"'`<>|;,(){}]{1,512}")
 _PORTS: Final = {"http": 80, "https": 443, "ftp": 21}
 # Where a URL may stand; a request's own target only if it names the server.
 _TEXTS: Final = ("url.original", "tocsin.canonical.command_line", "tocsin.canonical.script_block")
@@ -45,14 +48,33 @@ class Server(NamedTuple):
 _NONE: Final = Server(None, None, None)
 
 
-@lru_cache(maxsize=8192)
 def server_of(text: str) -> Server:
-    """The server of the URLs in a text. What stands before `@` is no host."""
-    found = {(match[1].lower(), match[2]) for match in _URL.finditer(text[: 64 * 1024])}
-    servers = {_server(*each) for each in found}
-    return servers.pop() if len(servers) == 1 else _NONE
+    """The server of the URLs in a text; none where they are of several. What stands before `@` is no host."""
+    data = text.encode("utf-8", "replace")
+    return _servers(data, [0, len(data)]).get(0, _NONE)
 
 
+def _servers(data: bytes, ends: Sequence[int]) -> dict[int, Server]:
+    """The servers of the texts that stand one behind the other in `data` (from `ends[i]` to `ends[i + 1]`), by text;
+    one search through all of them, since script blocks are long. A text of several servers has none."""
+    found: dict[int, Server] = {}
+    at = data.find(b"://")
+    while at >= 0:
+        row = bisect_right(ends, at) - 1
+        begin, end = ends[row], ends[row + 1]
+        after = at + 3
+        scheme = _SCHEME.search(data, max(begin, at - 5), at)
+        authority = _AUTHORITY.match(data, after, end) if scheme and after <= end else None
+        if scheme and authority:
+            server = _server(scheme[1].decode().lower(), authority[0].decode("utf-8", "replace"))
+            if found.setdefault(row, server) != server:
+                found[row] = _NONE
+                after = end
+        at = data.find(b"://", after)
+    return found
+
+
+@lru_cache(maxsize=8192)
 def _server(scheme: str, authority: str) -> Server:
     host, _, port = authority.rpartition("@")[2], "", ""
     if host.startswith("["):
@@ -73,7 +95,7 @@ class Derived:
 
     def widen(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The batch with the columns `COLUMNS`."""
-        servers = self._servers(batch)
+        servers = self._named(batch)
         arrays = [
             self._client(batch),
             pa.array([each.address for each in servers], IP_TYPE) if servers else pa.nulls(batch.num_rows, IP_TYPE),
@@ -85,19 +107,22 @@ class Derived:
         schema = pa.schema([*batch.schema, *(pa.field(name, column.arrow) for name, column in COLUMNS.items())])
         return pa.RecordBatch.from_arrays([*batch.columns, *arrays], schema=schema)
 
-    def _servers(self, batch: pa.RecordBatch) -> list[Server]:
+    def _named(self, batch: pa.RecordBatch) -> list[Server]:
         """A server a row; empty where no row names one."""
         out: list[Server] = []
         for name in _TEXTS:
             column = batch.column(name)
             if column.null_count == batch.num_rows:
                 continue
-            rows = pc.indices_nonzero(pc.match_substring(column, "://"))
-            if not len(rows):
+            _, offsets, data = column.buffers()
+            if data is None:
                 continue
-            out = out or [_NONE] * batch.num_rows
-            for row, text in zip(rows.to_pylist(), column.take(rows).to_pylist(), strict=True):
-                out[row] = server_of(text)
+            ends = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
+            text = data[int(ends[0]) : int(ends[-1])].to_pybytes()
+            if found := _servers(text, (ends - ends[0]).tolist()):
+                out = out or [_NONE] * batch.num_rows
+                for row, server in found.items():
+                    out[row] = server
         return out
 
     def _client(self, batch: pa.RecordBatch) -> pa.Array:

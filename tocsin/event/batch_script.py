@@ -27,7 +27,7 @@ _TAKES: Final = {"exist": 1, "errorlevel": 1, "defined": 1, "cmdextversion": 1, 
 _START_VALUES: Final = frozenset({"/d", "/node", "/affinity", "/machine"})
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def batch_scripts(canonical: str) -> tuple[str, ...]:
     """The batch files that a command line of cmd (canonical text) runs, as whole paths where it names them so, in
     order, each once; `..` is worked out. Names without .bat or .cmd are not seen."""
