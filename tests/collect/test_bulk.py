@@ -244,6 +244,20 @@ def test_decompresses(ask: Ask, journal: Memory, coding: str) -> None:
     assert journal.chunks[0].payload == body
 
 
+def test_small_requests_do_not_grow_without_measure(journal: Memory) -> None:
+    intake = Intake(journal, admit)
+    body = b'{"index":{}}\n{"m":"' + b"0" * (60 << 20) + b'"}\n'
+
+    async def go() -> int:
+        transport = httpx.ASGITransport(app=intake)
+        async with httpx.AsyncClient(transport=transport, base_url="http://siem") as client:
+            headers = {"authorization": "ApiKey good", "content-encoding": "gzip"}
+            return (await client.post("/_bulk", content=gzip.compress(body), headers=headers)).status_code
+
+    assert asyncio.run(go()) == 413
+    assert intake._held == 0
+
+
 @pytest.mark.parametrize(
     ("body", "coding", "status"),
     [

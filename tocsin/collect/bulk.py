@@ -40,6 +40,8 @@ that may not in."""
 VERSION: Final = "8.19.3"
 """What Tocsin calls itself: Beats before 8.11 refuse a server that is older than they are, and 8.19 is the last 8."""
 _HEAVY: Final = 256 * 1024
+_HONEST: Final = 32 << 20
+_RATIO: Final = 250
 _MOST_NAMES: Final = 4096
 _PRODUCT = (b"x-elastic-product", b"Elasticsearch")
 _COMPATIBLE = re.compile(rb"application/vnd\.elasticsearch\+json;\s*compatible-with=\d+")
@@ -96,6 +98,7 @@ class Intake:
         self._authenticate = authenticate
         self._settings = settings or Settings()
         self._held = 0
+        self._inflating = asyncio.Semaphore(2)
         self._names: dict[tuple[str, str], None] = {}
         self._uuid = uuid4().hex[:22]
         self.counts = {"requests": 0, "items": 0, "refused_items": 0, "bytes": 0, "busy": 0, "unauthenticated": 0}
@@ -115,7 +118,6 @@ class Intake:
         appended: Appended | None = None
         gone: asyncio.Future[Any] | None = None
         settled = False
-        held = 0
         try:
             try:
                 asked.key = self._authenticate(
@@ -133,7 +135,7 @@ class Intake:
                 if handler is None:
                     status, body = self._ask(asked)
                 else:
-                    wire, held = await self._read(asked, receive)
+                    wire = await self._read(asked, receive)
                     gone = asyncio.ensure_future(receive())
                     status, body, appended = await handler(wire)
                 headers: tuple[tuple[bytes, bytes], ...] = ()
@@ -159,7 +161,7 @@ class Intake:
         except (_GoneError, OSError):
             REQUESTS.labels("gone").inc()
         finally:
-            self._held -= held
+            self._held -= asked.held
             if appended is not None and not settled:
                 self._journal.abandoned(appended)
             if gone is not None:
@@ -180,8 +182,15 @@ class Intake:
 
     # ---- bodies ----
 
-    async def _read(self, asked: _Asked, receive: Receive) -> tuple[bytes, int]:
-        """The request's body as it came, and how much of `held_bytes` it takes."""
+    def _hold(self, asked: _Asked, size: int) -> None:
+        """Count `size` more bytes that a request keeps in memory; `BusyError` where all together are too many."""
+        asked.held += size
+        self._held += size
+        if self._held > self._settings.held_bytes and self._held > asked.held:
+            raise BusyError("too many requests are being read", where="bulk")
+
+    async def _read(self, asked: _Asked, receive: Receive) -> bytes:
+        """The request's body as it came."""
         most = self._settings.request_bytes
         too_large = _RefusedError(413, "content_too_large_exception", f"a request may have at most {most} bytes")
         with contextlib.suppress(ValueError):
@@ -189,24 +198,18 @@ class Intake:
                 raise too_large
         parts: list[bytes] = []
         size = 0
-        try:
-            while True:
-                message = await receive()
-                if message["type"] != "http.request":
-                    raise _GoneError
-                part = message.get("body", b"")
-                size += len(part)
-                self._held += len(part)
-                if size > most:
-                    raise too_large
-                if self._held > self._settings.held_bytes and self._held > size:
-                    raise BusyError("too many requests are being read", where="bulk")
-                parts.append(part)
-                if not message.get("more_body", False):
-                    return b"".join(parts), size
-        except BaseException:
-            self._held -= size
-            raise
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                raise _GoneError
+            part = message.get("body", b"")
+            size += len(part)
+            self._hold(asked, len(part))
+            if size > most:
+                raise too_large
+            parts.append(part)
+            if not message.get("more_body", False):
+                return b"".join(parts)
 
     async def _decompressed(self, asked: _Asked, wire: bytes) -> bytes:
         coding = asked.headers.get(b"content-encoding", b"identity").strip().lower()
@@ -214,14 +217,19 @@ class Intake:
             return wire
         if coding not in {b"gzip", b"x-gzip", b"deflate"}:
             raise _RefusedError(415, "illegal_argument_exception", "Content-Encoding may be gzip or deflate")
-        most = self._settings.request_bytes
-        inflate = asyncio.to_thread(_inflate, wire, most) if len(wire) > _HEAVY // 8 else None
+        # What a few bytes grow to is bounded too, or many small requests could fill the memory together.
+        most = min(self._settings.request_bytes, max(_HONEST, _RATIO * len(wire)))
         try:
-            body = await inflate if inflate is not None else _inflate(wire, most)
+            if len(wire) > _HEAVY // 8:
+                async with self._inflating:
+                    body = await asyncio.to_thread(_inflate, wire, most)
+            else:
+                body = _inflate(wire, most)
         except (zlib.error, EOFError) as error:
             raise _RefusedError(400, "parse_exception", f"the body is no whole gzip data: {error}") from error
         if len(body) > most:
-            raise _RefusedError(413, "content_too_large_exception", f"a request may have at most {most} bytes")
+            raise _RefusedError(413, "content_too_large_exception", f"this request may have at most {most} bytes")
+        self._hold(asked, len(body))
         return body
 
     # ---- documents ----
@@ -420,7 +428,7 @@ class Intake:
 class _Asked:
     """The head of a request."""
 
-    __slots__ = ("_query", "headers", "key", "method", "path", "peer", "query_bytes", "raw_path")
+    __slots__ = ("_query", "headers", "held", "key", "method", "path", "peer", "query_bytes", "raw_path")
 
     def __init__(self, scope: Scope) -> None:
         self.method: str = scope["method"]
@@ -432,6 +440,7 @@ class _Asked:
         client = scope.get("client")
         self.peer: str | None = client[0].removeprefix("::ffff:") if client else None
         self.key: str | None = None
+        self.held = 0
         self._query: dict[str, list[str]] | None = None
 
     def query(self, name: str) -> str:

@@ -216,7 +216,12 @@ class _Reading:
             self._chunks = read_file(f"/proc/self/fd/{self._descriptor}", limit=self._settings.record_bytes)
         chunks: list[Chunk] = []
         for found in self._chunks:
-            origin = replace(self._origin, fingerprint=found.origin.fingerprint, record=found.origin.record)
+            origin = replace(
+                self._origin,
+                fingerprint=found.origin.fingerprint,
+                offset=found.origin.offset,
+                record=found.origin.record,
+            )
             chunks.append(Chunk(found.format, found.payload, origin))
             if len(chunks) * CHUNK >= _AT_ONCE:
                 return chunks
