@@ -77,7 +77,7 @@ class Store:
     """A table of events in chDB, emptied for each batch."""
 
     def __init__(self, folder: Path) -> None:
-        settings = {"precise_float_parsing": 1, "max_query_size": 16 << 20, "max_ast_elements": 500_000}
+        settings: dict[str, Any] = {"precise_float_parsing": 1, "max_query_size": 16 << 20, "max_ast_elements": 500_000}
         settings |= {"short_circuit_function_evaluation": "enable", "max_expanded_ast_elements": 2_000_000}
         self.client = clickhouse_connect.get_client(interface="chdb", path=str(folder), settings=settings)
         columns = ", ".join(f"{sql.quote(column.name)} {column.clickhouse}" for column in COLUMNS)
@@ -148,10 +148,9 @@ def _packed(text: str) -> bytes:
 
 
 def ordered(values: st.SearchStrategy[Any]) -> st.SearchStrategy[ir.Range]:
-    bounds = st.tuples(st.one_of(st.none(), values), st.one_of(st.none(), values)).filter(
-        lambda pair: pair != (None, None)
-    )
-    return st.tuples(bounds, st.booleans(), st.booleans()).map(lambda drawn: ir.Range(*drawn[0], *drawn[1:]))
+    open_or = st.one_of(st.none(), values)
+    made = st.builds(ir.Range, open_or, open_or, st.booleans(), st.booleans())
+    return made.filter(lambda made: (made.low, made.high) != (None, None))
 
 
 def same_type(values: list[Any]) -> tuple[Any, ...]:
