@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tocsin.event import ip
-from tocsin.event.batch import BatchBuilder, concat
+from tocsin.event.batch import BatchBuilder, concat, interleaved
 from tocsin.event.document import to_documents
 from tocsin.event.records import explode
 from tocsin.event.schema import FIELDS, HOT, OVERFLOW, SCHEMA, TYPES
@@ -142,6 +142,21 @@ def test_batches_join_with_their_dictionaries() -> None:
     batch = concat([built(user__name=["a", "b"]), built(user__name=["b", None])])
     assert batch.column("user.name").to_pylist() == ["a", "b", "b", None]
     assert batch.schema.equals(SCHEMA)
+
+
+def test_batches_are_put_in_the_places_of_their_events() -> None:
+    one, two = (
+        built(user__name=["a", "b"], acme=["x", None]),
+        built(event__category=[["network"], []], user__name=["c", "a"]),
+    )
+    batch = interleaved([one, two], [[3, 0], [1, 2]])
+    assert batch.column("user.name").to_pylist() == ["b", "c", "a", "a"]
+    assert batch.column("event.category").to_pylist() == [[], ["network"], [], []]
+    assert [fields(batch, row) for row in range(4)] == [{}, {}, {}, {"acme": ["x"]}]
+    assert batch.schema.equals(SCHEMA)
+    batch.validate(full=True)
+    assert interleaved([one], [[0, 1]]) is one
+    assert interleaved([one], [[1, 0]]).column("user.name").to_pylist() == ["b", "a"]
 
 
 def empty(value: Any) -> bool:

@@ -569,3 +569,37 @@ def concat(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
         return batches[0]
     table = pa.Table.from_batches(batches, schema=SCHEMA).unify_dictionaries().combine_chunks()
     return table.to_batches()[0] if table.num_rows else pa.RecordBatch.from_pylist([], schema=SCHEMA)
+
+
+def interleaved(batches: Sequence[pa.RecordBatch], rows: Sequence[Sequence[int]]) -> pa.RecordBatch:
+    """Batches of `SCHEMA` as one, in which `rows[i]` are the places of the i-th batch's events: all places once."""
+    order = np.concatenate([np.asarray(places, dtype=np.int64) for places in rows])
+    n = len(order)
+    back = np.empty(n, dtype=np.int64)
+    back[order] = np.arange(n)
+    sorted_already = bool((back == np.arange(n)).all())
+    if len(batches) == 1 and sorted_already:
+        return batches[0]
+    places = pa.array(back)
+    arrays = []
+    for at, field in enumerate(SCHEMA):
+        parts = [batch.column(at) for batch in batches]
+        if all(map(_bare, parts)):  # most columns of most batches
+            arrays.append(_empty(field.type, n))
+            continue
+        chunked = pa.chunked_array(parts, field.type)
+        if pa.types.is_dictionary(field.type):
+            chunked = chunked.unify_dictionaries()
+        array = chunked.combine_chunks()
+        arrays.append(array if sorted_already else array.take(places))
+    return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
+
+
+def _bare(array: pa.Array) -> bool:
+    """Whether no row has a value."""
+    if array.null_count == len(array):
+        return True
+    if pa.types.is_list(array.type) or pa.types.is_map(array.type):
+        offsets = array.offsets
+        return bool(offsets[0].as_py() == offsets[len(array)].as_py()) and array.null_count == 0
+    return False

@@ -7,7 +7,7 @@ Every record is in the batch once: as its product's event, or as `tocsin.unparse
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from tocsin import registry
 from tocsin.errors import PluginError, quoted
 from tocsin.event import ip, time
-from tocsin.event.batch import BatchBuilder, concat
+from tocsin.event.batch import BatchBuilder, concat, interleaved
 from tocsin.event.records import Chunk, Frame, Origin, Records
 from tocsin.event.schema import OVERFLOW, SCHEMA
 from tocsin.lang.fields import Alias
@@ -103,36 +103,24 @@ class Normaliser:
         parsed = read(frames)
         reasons = dict(parsed.reasons)
         batches: list[pa.RecordBatch] = []
-        order: list[int] = []
-        processes: list[pa.RecordBatch] = []
+        places: list[list[int]] = []
         for route, rows in self.router.groups(frames, parsed).items():
             product = self._products[route.product]
             batch, rejected = self._normalised(product, route, _select(frames, parsed, rows, self._keep))
             if rejected:
                 reasons.update((rows[place], reason) for place, reason in rejected.items())
                 rows = [row for place, row in enumerate(rows) if place not in rejected]
-            if not rows:
-                continue
-            batch = _completed(batch, frames, parsed, rows, self._keep)
-            batches.append(batch)
-            order.extend(rows)
-            made = getattr(product, "processes", None)
-            if made is not None and (table := made(batch)) is not None and table.num_rows:
-                processes.append(table)
+            if rows:
+                batches.append(batch)
+                places.append(rows)
         if reasons:
-            rows = sorted(reasons)
-            batches.append(_unparsed(frames, parsed, rows, reasons))
-            order.extend(rows)
+            refused = sorted(reasons)
+            batches.append(_unparsed([reasons[row] for row in refused]))
+            places.append(refused)
         if not batches:
             return Result(_none(), _no_process()), parsed
-        batch = concat(batches)
-        if len(batches) > 1:
-            back = np.empty(len(order), dtype=np.int64)
-            back[np.array(order, dtype=np.int64)] = np.arange(len(order))
-            batch = batch.take(pa.array(back))
-        table = pa.Table.from_batches(processes, schema=PROCESS_SCHEMA).combine_chunks()
-        rows_of = table.to_batches()[0] if table.num_rows else _no_process()
-        return Result(batch, rows_of, _health(batch, frames, parsed, reasons)), parsed
+        batch = _completed(interleaved(batches, places), frames, parsed, None if self._keep else reasons)
+        return Result(batch, self.processes(batch), _health(batch, frames, parsed, reasons)), parsed
 
     def _normalised(self, product: Product, route: Route, records: Records) -> tuple[pa.RecordBatch, dict[int, str]]:
         """What the product makes of the records. Where it raises, the batch is halved: documents of too many names fit
@@ -234,30 +222,35 @@ def _part(records: Records, start: int, end: int) -> Records:
 
 
 def _completed(
-    batch: pa.RecordBatch, frames: Sequence[Frame], parsed: Parsed, rows: list[int], keep: bool
+    batch: pa.RecordBatch, frames: Sequence[Frame], parsed: Parsed, only: Collection[int] | None
 ) -> pa.RecordBatch:
-    """The batch with what Tocsin knows of every record: identity, arrival, place in the journal, sender, raw text."""
-    at = np.array([parsed.frames[row] for row in rows], dtype=np.int64)
-    ids = pa.array([parsed.ids[row] for row in rows], pa.string())
+    """The batch with what Tocsin knows of every record: identity, arrival, place in the journal, sender, raw text (of
+    the rows `only`, where not of all)."""
+    at = np.array(parsed.frames, dtype=np.int64)
+    ids = pa.array(parsed.ids, pa.string())
     own = batch.column("tocsin.id")
     columns: dict[str, pa.Array] = {
-        "tocsin.id": ids if own.null_count == len(rows) else pc.coalesce(own, ids),
-        "tocsin.record": pa.array([parsed.numbers[row] for row in rows], pa.int32()),
+        "tocsin.id": ids if own.null_count == len(ids) else pc.coalesce(own, ids),
+        "tocsin.record": pa.array(parsed.numbers, pa.int32()),
         **_per_frame(frames, at),
     }
-    if keep:
-        columns["event.original"] = pa.array([parsed.originals[row] for row in rows], pa.string())
+    if only is None:
+        columns["event.original"] = pa.array(parsed.originals, pa.string())
+    else:
+        columns["event.original"] = pa.array(
+            [text if row in only else None for row, text in enumerate(parsed.originals)], pa.string()
+        )
     paths = _spread([frame.chunk.origin.path for frame in frames], at)
     held = batch.column("log.file.path")
-    if held.null_count == len(rows):
+    if held.null_count == len(held):
         columns["log.file.path"] = paths
     elif held.null_count:
         columns["log.file.path"] = pc.coalesce(held.cast(pa.string()), paths.cast(pa.string())).dictionary_encode()
-    arrived = columns["tocsin.ingested"]
-    if batch.column("@timestamp").null_count:  # a product that found no time: when it came is what is known
-        columns["@timestamp"] = pc.coalesce(batch.column("@timestamp"), arrived)
-    if any(row in parsed.notes for row in rows) if parsed.notes else False:
-        columns["tags"] = _tagged(batch.column("tags"), [row in parsed.notes for row in rows])
+    times = batch.column("@timestamp")
+    if times.null_count:  # where no time was found, when the record came is what is known
+        columns["@timestamp"] = pc.coalesce(times, columns["tocsin.ingested"])
+    if parsed.notes:
+        columns["tags"] = _tagged(batch.column("tags"), [row in parsed.notes for row in range(len(parsed))])
     arrays = [columns.get(name, column) for name, column in zip(batch.schema.names, batch.columns, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 
@@ -293,15 +286,14 @@ def _spread(values: Sequence[str | None], at: np.ndarray[Any, Any]) -> pa.Array:
     return pa.DictionaryArray.from_arrays(coded.indices.take(pa.array(at)), coded.dictionary)
 
 
-def _unparsed(frames: Sequence[Frame], parsed: Parsed, rows: list[int], reasons: Mapping[int, str]) -> pa.RecordBatch:
-    """What nobody could read, kept with its raw text and why."""
-    builder = BatchBuilder(len(rows))
-    builder.put("@timestamp", pa.array([frames[parsed.frames[row]].arrival for row in rows], _MICROS))
+def _unparsed(reasons: Sequence[str]) -> pa.RecordBatch:
+    """What nobody could read, and why; its time is its arrival's."""
+    builder = BatchBuilder(len(reasons))
     builder.constant("event.dataset", UNPARSED)
     builder.constant("event.module", "tocsin")
     builder.constant("event.kind", "pipeline_error")
-    builder.put("error.message", [reasons[row] for row in rows])
-    return _completed(builder.finish(), frames, parsed, rows, keep=True)
+    builder.put("error.message", reasons)
+    return builder.finish()
 
 
 def _health(
