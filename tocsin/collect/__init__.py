@@ -13,8 +13,11 @@ from tocsin.ports import JournalWriter
 
 
 class Collector(Protocol):
-    """A way in that runs until it is cancelled. Each public file has `Settings` (pydantic) and `collector(settings,
-    journal)`."""
+    """A way in that runs until it is cancelled.
+
+    Each public file has `Settings` (pydantic) and `collector(settings, …)`; what else it needs, such as who may send,
+    is injected there.
+    """
 
     name: str
 
