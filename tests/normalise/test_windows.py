@@ -382,6 +382,17 @@ def test_a_process_start() -> None:
     assert "rule.name" not in event
 
 
+@pytest.mark.parametrize("event", SAMPLES, ids=lambda e: str(e["Event"]["System"]["EventID"]))
+def test_a_stream_declares_what_it_sets(event: Event) -> None:
+    declared = PRODUCT.streams[0].fields
+    undeclared = {
+        name
+        for name in one(event, "evtx")
+        if name not in declared and not name.startswith(("tocsin.", "winlog.event_data."))
+    }
+    assert not undeclared
+
+
 def test_sysmon_for_linux_is_no_windows() -> None:
     event = json.loads(json.dumps(START))
     event["Event"]["System"] |= {"Channel": "Linux-Sysmon/Operational", "Computer": "UBUNTU5"}

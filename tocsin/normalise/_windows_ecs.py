@@ -37,6 +37,19 @@ FIELDS_SET: Final = frozenset(
         *("destination.ip", "related.user", "related.ip", "related.hosts", "related.hash", "winlog.channel"),
         *("winlog.computer_name", "winlog.provider_name", "winlog.record_id", "winlog.logon.type"),
         *("tocsin.canonical.command_line", "tocsin.canonical.parent_command_line", "tocsin.canonical.script_block"),
+        *("dll.code_signature.status", "dll.code_signature.subject_name", "dll.hash.md5", "dll.hash.sha1"),
+        *("dll.pe.imphash", "dll.pe.original_file_name", "dns.answers.data", "dns.answers.type", "event.original"),
+        *("event.sequence", "file.code_signature.subject_name", "file.code_signature.trusted", "file.pe.imphash"),
+        *("network.iana_number", "process.title", "tags", "winlog.activity_id", "winlog.related_activity_id"),
+        *("winlog.keywords", "winlog.level", "winlog.opcode", "winlog.process.pid", "winlog.process.thread.id"),
+        *("winlog.provider_guid", "winlog.task", "winlog.version", "winlog.user.identifier", "winlog.user.name"),
+        *("winlog.user.domain", "winlog.user.type", "tocsin.canonical.version", "powershell.command.name"),
+        *("powershell.command.type", "powershell.command.path", "powershell.command.value"),
+        *("powershell.engine.version", "powershell.engine.new_state", "powershell.engine.previous_state"),
+        *("powershell.provider.name", "powershell.provider.new_state", "powershell.pipeline_id"),
+        *("powershell.process.executable_version", "powershell.runspace_id"),
+        # Whatever a provider writes: any name below these.
+        *("winlog.event_data.*", "winlog.user_data.*"),
         *(target.ecs for table in TABLES.values() for target in table.values()),
     }
 )
