@@ -249,7 +249,7 @@ class Lower:
                 return self._is_null(node.item)
             case Binary() if node.operator in _FLIPPED:
                 if _is_null_literal(node.left) or _is_null_literal(node.right):
-                    return FALSE
+                    return Always(node.operator not in ("==", "!="))  # those ask for null, and are never null
                 return any_of(self._is_null(node.left), self._is_null(node.right))
             case _:
                 expression = self._value(node)
@@ -258,7 +258,7 @@ class Lower:
                 return ir.IsNull(expression)
 
     def _compare(self, node: Binary) -> Predicate:
-        left, operator, right = node.left, node.operator, node.right
+        left, operator, right = self._folded(node.left), node.operator, self._folded(node.right)
         if isinstance(left, Literal) and not isinstance(right, Literal):
             left, operator, right = right, _FLIPPED[operator], left
         if isinstance(right, Literal):
@@ -275,6 +275,15 @@ class Lower:
         if operator == "==" and isinstance(left, Name) and isinstance(right, Name) and left.optional and right.optional:
             return any_of(self._compared(left, operator, right), all_of(self._is_null(left), self._is_null(right)))
         return self._compared(left, operator, right)
+
+    def _folded(self, node: Condition) -> Condition:
+        """What is computed from constants alone as a literal."""
+        computed = isinstance(node, Function) or (isinstance(node, Binary) and node.operator not in _FLIPPED)
+        if computed and not _names_in(node):
+            value = self._value(node)
+            if isinstance(value, ir.Constant):
+                return Literal(value.value, node.start, node.end)
+        return node
 
     def _compared(self, left: Condition, operator: str, right: Condition, fold: bool = False) -> Predicate:
         a, b = self._value(left), self._value(right)
@@ -466,6 +475,20 @@ def shape_of(pattern: str) -> _literals.Parts:
     """A pattern with `*` and `?` as texts and gaps."""
     gaps = {"*": Gap.ANY, "?": Gap.ONE}
     return _literals.tidy(tuple(gaps.get(char, char) for char in pattern))
+
+
+def _names_in(node: Condition) -> bool:
+    """Whether a value is computed from a field or a condition."""
+    stack = [node]
+    while stack:
+        each = stack.pop()
+        if isinstance(each, Function):
+            stack.extend(each.arguments)
+        elif isinstance(each, Binary) and each.operator not in _FLIPPED:
+            stack.extend((each.left, each.right))
+        elif not isinstance(each, Literal):
+            return True
+    return False
 
 
 def _is_null_literal(node: Condition) -> bool:
