@@ -19,8 +19,10 @@ from tocsin.lang.explain import explain
 from tocsin.ports import AlertStore, Document, EventReader, Firing, Span, Withdrawal
 
 SAMPLES: Final = 10
-_CACHE: Final = 20_000
+# Alerts held in memory; older ones are asked of the store.
+_CACHE: Final = 5_000
 ROOT: Final = "tocsin.alert.root"
+_NEVER: Final = 1 << 62
 
 
 class AlertEngine:
@@ -43,11 +45,28 @@ class AlertEngine:
         self._risks = risks
         self._alerts: OrderedDict[str, Document] = OrderedDict()
         self._by_event: dict[str, set[str]] = {}
+        # Every alert at or after this moment (µs) is in memory, so that one which isn't doesn't exist.
+        self._whole_since = _NEVER
         self._standing: OrderedDict[tuple[str, ...], tuple[str, int]] = OrderedDict()
         self._siblings: dict[str, list[str]] = {}
         for rule in rules.values():
             if rule.sibling_of:
                 self._siblings.setdefault(rule.sibling_of, []).append(rule.id)
+
+    def remember(self, alerts: Sequence[Document], since: int) -> None:
+        """After a start: the stored alerts at or after `since` (µs), all of them, oldest first."""
+        self._whole_since = since
+        for alert in alerts:
+            document = {name: value for name, value in alert.items() if name != "_id"}
+            self._remember(str(document["kibana.alert.uuid"]), document)
+            rule = self.rules.get(str(document["kibana.alert.rule.uuid"]))
+            if rule is not None and rule.suppression is not None and document.get("tocsin.alert.state") == "active":
+                self._stand(_suppression_key(rule, document), document)
+
+    def inherit(self, other: AlertEngine) -> None:
+        """Go on with what another engine (of other rules) remembered."""
+        self._alerts, self._by_event = other._alerts, other._by_event
+        self._standing, self._whole_since = other._standing, other._whole_since
 
     def take(
         self, found: Sequence[Firing | Withdrawal], at_hand: Mapping[str, Document] | None = None
@@ -57,13 +76,14 @@ class AlertEngine:
         Gives the alerts that are new or changed (suppressed ones too)."""
         firings = [item for item in found if isinstance(item, Firing) and item.rule in self.rules]
         documents = self._documents(firings, at_hand or {})
+        self._prefetch(firings)
         changed: dict[str, Document] = {}
         for firing in sorted(firings, key=lambda f: f.events[0].time if f.events else 0):
             for document in self._fire(firing, documents):
                 changed[document["kibana.alert.uuid"]] = document
         for item in found:
-            if isinstance(item, Withdrawal) and (document := self._withdraw(item)) is not None:
-                changed[document["kibana.alert.uuid"]] = document
+            if isinstance(item, Withdrawal) and (gone := self._withdraw(item)) is not None:
+                changed[gone["kibana.alert.uuid"]] = gone
         if changed:
             self._store.write_alerts(list(changed.values()))
         return list(changed.values())
@@ -77,9 +97,13 @@ class AlertEngine:
             rule = self.rules.get(str(held["kibana.alert.rule.uuid"]))
             if rule is None or held.get("tocsin.alert.legs"):
                 continue
+            if not _shown(held):
+                continue
             ids = held.get("tocsin.alert.event_ids", [])[:SAMPLES]
             events = list(self._events.by_ids(ids).values())
-            keys = _union(held.get("tocsin.alert.join"), self._joiner.keys(events, [f.name for f in rule.join]))
+            before = [str(key) for key in held.get("tocsin.alert.join") or ()]
+            found = self._joiner.keys(events, [f.name for f in rule.join])
+            keys = _union(_union(before, found), self._joiner.around(events or [held], [*before, *found]))
             if set(keys) != set(held.get("tocsin.alert.join") or ()):
                 held = {**held, "tocsin.alert.join": keys}
                 changed.append(self._put(held))
@@ -102,7 +126,8 @@ class AlertEngine:
     def _fire(self, firing: Firing, documents: Mapping[str, Document]) -> list[Document]:
         rule = self.rules[firing.rule]
         uuid = stable_id("alert", rule.id, *firing.born)
-        held = self._get(uuid)
+        # Prefetched: what memory lacks now does not exist.
+        held = self._alerts.get(uuid)
         members = [documents[event.id] for event in firing.events if event.id in documents]
         if held is not None and not self._grew(held, firing):
             return []
@@ -130,6 +155,9 @@ class AlertEngine:
                 "kibana.alert.end": end,
             }
             out.append(self._put(standing))
+        elif _shown(document) and not firing.extra.get("tocsin.alert.legs"):
+            around = self._joiner.around(members[:SAMPLES], document["tocsin.alert.join"])
+            document["tocsin.alert.join"] = _union(document["tocsin.alert.join"], around)
         return [*out, self._put(document)]
 
     def _document(self, rule: Any, uuid: str, firing: Firing, members: Sequence[Document]) -> Document:
@@ -224,11 +252,12 @@ class AlertEngine:
         ]
 
     def _on_events(self, document: Document) -> list[Document]:
-        """Alerts that share an event with this one, from memory and from the store."""
+        """Alerts that share an event with this one."""
         ids = document["tocsin.alert.event_ids"][:SAMPLES]
         held = {uuid: self._alerts[uuid] for event in ids for uuid in self._by_event.get(event, ())}
-        for alert in self._store.alerts_by_event(ids):
-            held.setdefault(str(alert["kibana.alert.uuid"]), alert)
+        if self._may_lack(document):
+            for alert in self._store.alerts_by_event(ids):
+                held.setdefault(str(alert["kibana.alert.uuid"]), alert)
         return list(held.values())
 
     # ---- suppression ----
@@ -236,23 +265,23 @@ class AlertEngine:
     def _suppressed(self, rule: Any, document: Document) -> Document | None:
         """The alert that stands for this one, if one does."""
         suppression = rule.suppression
-        values = [document.get(name) for name in suppression.by]
-        if suppression.missing == "separate" and any(value is None for value in values):
+        if suppression.missing == "separate" and any(document.get(name) is None for name in suppression.by):
             return None
-        key = (rule.id, *(repr(value) for value in values))
+        key = _suppression_key(rule, document)
         mark = "suppress:" + stable_id(*key)
         document["tocsin.alert.join"] = [*document["tocsin.alert.join"], mark]
         moment = time.read(document["@timestamp"]) or 0
         held = self._standing.get(key)
-        if held is not None and 0 <= moment - held[1] < suppression.window and (alert := self._get(held[0])):
+        # An event that comes late and is older than the alert is one more of the same, not another.
+        if held is not None and abs(moment - held[1]) < suppression.window and (alert := self._get(held[0], held[1])):
             return alert
-        if held is None:  # after a start: the store knows what stood
-            span = Span(moment - suppression.window, moment + 1)
-            for alert in sorted(self._store.alerts_by_join([mark], span), key=lambda a: str(a["@timestamp"])):
+        if held is None and self._may_lack(document, suppression.window):
+            span = Span(moment - suppression.window, moment + suppression.window)
+            for alert in self._store.alerts_by_join([mark], span):
                 other = alert["kibana.alert.uuid"] != document["kibana.alert.uuid"]
                 if other and alert.get("tocsin.alert.state") == "active":
                     self._stand(key, alert)
-                    return self._get(str(alert["kibana.alert.uuid"])) or alert
+                    return self._get(str(alert["kibana.alert.uuid"]), moment) or alert
         self._stand(key, document)
         return None
 
@@ -292,16 +321,34 @@ class AlertEngine:
             out.update(self._events.by_ids(wanted["alerts"], of="alerts"))
         return out
 
-    def _get(self, uuid: str) -> Document | None:
+    def _get(self, uuid: str, moment: int = 0) -> Document | None:
+        """An alert, from memory, or from the store where it may be older than what memory holds."""
         held = self._alerts.get(uuid)
         if held is not None:
             return held
+        if moment >= self._whole_since:
+            return None
         stored = self._events.by_ids([uuid], of="alerts").get(uuid)
         if stored is None:
             return None
         stored = {name: value for name, value in stored.items() if name != "_id"}
         self._remember(uuid, stored)
         return stored
+
+    def _prefetch(self, firings: Sequence[Firing]) -> None:
+        """Bring stored alerts that these firings may be, which memory is too young for, in one look-up."""
+        uuids = [
+            stable_id("alert", self.rules[firing.rule].id, *firing.born)
+            for firing in firings
+            if firing.events and firing.events[0].time < self._whole_since
+        ]
+        missing = [uuid for uuid in uuids if uuid not in self._alerts]
+        for uuid, stored in self._events.by_ids(missing, of="alerts").items() if missing else ():
+            self._remember(uuid, {name: value for name, value in stored.items() if name != "_id"})
+
+    def _may_lack(self, document: Document, window: int = 0) -> bool:
+        """Whether an alert of this one's time, or up to a window before, may be stored and not in memory."""
+        return (time.read(document["kibana.alert.original_time"]) or 0) - window < self._whole_since
 
     def _put(self, document: Document) -> Document:
         """Remember it with a version that is higher than any before."""
@@ -319,12 +366,22 @@ class AlertEngine:
             self._by_event.setdefault(event, set()).add(uuid)
         if len(self._alerts) > _CACHE:
             gone, old = self._alerts.popitem(last=False)
+            self._whole_since = max(self._whole_since, (time.read(old["@timestamp"]) or 0) + 1)
             for event in (old.get("tocsin.alert.event_ids") or ())[:SAMPLES]:
                 uuids = self._by_event.get(event)
                 if uuids is not None:
                     uuids.discard(gone)
                     if not uuids:
                         del self._by_event[event]
+
+
+def _suppression_key(rule: Any, document: Document) -> tuple[str, ...]:
+    return (rule.id, *(repr(document.get(name)) for name in rule.suppression.by))
+
+
+def _shown(document: Document) -> bool:
+    """Whether it is an alert that people see, which can join others."""
+    return document.get("tocsin.alert.state") == "active" and not document.get("kibana.alert.building_block_type")
 
 
 def _small(document: Document) -> Document:

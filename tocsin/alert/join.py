@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from time import monotonic
 from typing import Any, Final
 
 from tocsin.event import time
@@ -40,6 +41,8 @@ _PATHS: Final = re.compile(
 )
 _DEPTH: Final = 16
 _NEAR: Final = 50
+# Seconds after which a process that was not known is asked for again.
+_AGAIN: Final = 1.0
 
 
 class Joiner:
@@ -50,17 +53,17 @@ class Joiner:
         self._entities = entities
         self._names = names
         self._rows: OrderedDict[tuple[str, str], Document] = OrderedDict()
+        self._unknown: dict[tuple[str, str], float] = {}
 
     def keys(self, documents: Sequence[Document], extra: Iterable[str] = ()) -> list[str]:
         """The join keys of an alert with these events, strongest first, each once. `extra` are the rule's own join
-        fields."""
+        fields. `around` finds those that stored events add."""
         found: dict[str, None] = {}
         for document in documents:
             self._own(document, found)
             for field in extra:
                 for value in _listed(document.get(field)):
                     found[f"{field}:{value}"] = None
-        self._around(documents, found)
         return sorted(found, key=lambda key: -weight(key))
 
     def chain(self, host: str | None, entity: str | None) -> list[str]:
@@ -121,10 +124,15 @@ class Joiner:
         if client and server:
             found[f"pair:{client}>{server}"] = None
 
-    def _around(self, documents: Sequence[Document], found: dict[str, None]) -> None:
-        """Keys from the host's side of the same connections: who opened them, and what it wrote."""
-        flows = {flow for document in documents for flow in _listed(document.get("network.community_id"))}
-        if not flows:
+    def around(self, documents: Sequence[Document], keys: Iterable[str]) -> list[str]:
+        """Keys from the host's side of the connections among `keys`: who opened them, and what it wrote. `documents`
+        say around when."""
+        found: dict[str, None] = {}
+        self._around(documents, {key[5:] for key in keys if key.startswith("flow:")}, found)
+        return list(found)
+
+    def _around(self, documents: Sequence[Document], flows: set[str], found: dict[str, None]) -> None:
+        if not flows or not documents:
             return
         moments = [time.read(document.get("@timestamp")) or 0 for document in documents]
         span = Span(min(moments) - HOUR, max(moments) + HOUR)
@@ -154,11 +162,18 @@ class Joiner:
         if key in self._rows:
             self._rows.move_to_end(key)
             return self._rows[key]
+        now = monotonic()
+        if now < self._unknown.get(key, 0.0):
+            return None
         row = self._entities.processes(host, [entity]).get(entity)
-        if row is not None:  # one that has not come yet is asked for again
-            self._rows[key] = row
-            if len(self._rows) > 50_000:
-                self._rows.popitem(last=False)
+        if row is None:  # one that has not come yet is asked for again, in a while
+            if len(self._unknown) > 10_000:
+                self._unknown.clear()
+            self._unknown[key] = now + _AGAIN
+            return None
+        self._rows[key] = row
+        if len(self._rows) > 50_000:
+            self._rows.popitem(last=False)
         return row
 
 

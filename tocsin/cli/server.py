@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import logging
 import os
 import shutil
 import sys
@@ -17,7 +18,7 @@ import typer
 from tocsin import config
 from tocsin.cli import _inputs, _output
 from tocsin.cli._client import Client
-from tocsin.errors import TocsinError, UsageError
+from tocsin.errors import UsageError
 
 if TYPE_CHECKING:
     from tocsin.cli._serving import Running
@@ -98,10 +99,11 @@ def simulate(
 def play(name: str, to: str, speed: float, seed: int | None, key: str | None = None) -> int:
     """Send a story; how many records it had."""
     from tocsin import simulate as stories
+    from tocsin.simulate._send import send
 
     chosen = seed if seed is not None else int.from_bytes(os.urandom(4), "big")
     start = datetime.datetime.now(datetime.UTC) - stories.SPAN
-    return stories.send(stories.generate(name, seed=chosen, start=start), to, speed=speed, key=key)
+    return send(stories.generate(name, seed=chosen, start=start), to, speed=speed, key=key)
 
 
 def ingest(
@@ -169,7 +171,8 @@ def demo(
             assert running is not None
             try:
                 result["code"] = _worked_example(running, seed)
-            except TocsinError as error:
+            except Exception as error:
+                logging.getLogger(__name__).exception("the worked example failed")
                 _output.note(f"tocsin: {error}")
                 result["code"] = 1
             finally:

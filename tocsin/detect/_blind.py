@@ -25,6 +25,10 @@ from tocsin.lang.ir import (
 )
 
 
+# What every event has.
+_ALWAYS = frozenset({"@timestamp", "event.dataset", "event.original", "message"})
+
+
 def blind(steps: Iterable[StepSpec], provided: frozenset[str], datasets: frozenset[str]) -> str:
     """Why the rule can never fire ("no enabled product sets process.Ext.x"); empty where it can."""
     for step in steps:
@@ -63,7 +67,15 @@ def _without(
 
 
 def _set(field: Field, provided: frozenset[str]) -> bool:
-    return any(source.name in provided for source in field.sources) or field.name.startswith("tocsin.")
+    if field.name.startswith("tocsin.") or field.name in _ALWAYS:
+        return True
+    return any(source.name in provided or any(g in provided for g in _groups(source.name)) for source in field.sources)
+
+
+def _groups(name: str) -> list[str]:
+    """`a.*` and `a.b.*` of `a.b.c`: a product that keeps a source's own names declares them as a group."""
+    parts = name.split(".")
+    return [".".join(parts[:n]) + ".*" for n in range(1, len(parts))]
 
 
 def _has(node: Test, datasets: frozenset[str]) -> bool:

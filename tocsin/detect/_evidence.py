@@ -8,10 +8,11 @@ normaliser and then through what the stream uses: hits, state machines, correlat
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import orjson
 import pyarrow as pa
@@ -65,6 +66,28 @@ class Outcome(NamedTuple):
         return not self.problem
 
 
+class Result(NamedTuple):
+    """An outcome as the page and the command line tell it."""
+
+    name: str
+    expect: str
+    passed: bool
+    detail: str
+    line: int
+    severity: str
+    silenced: str
+
+
+class Known(Protocol):
+    """What a process knows of rules (`pipeline` has it)."""
+
+    normaliser: Any
+    rules: Mapping[str, Rule]
+    types: Mapping[str, RuleType]
+    names: Names
+    lists: Any
+
+
 def beside(rule: str | Path) -> Path:
     """The file of a rule's evidence."""
     path = Path(rule)
@@ -109,6 +132,41 @@ def _wrong(entry: Any) -> str:
     if not isinstance(entry.get("as"), str) or not isinstance(entry.get("record"), (dict, str)):
         return "it needs `as` (a product) and `record` (an object or a text)"
     return ""
+
+
+_HELD: Final = 64
+_held: OrderedDict[tuple[str, ...], list[Result]] = OrderedDict()
+
+
+def of_rule(rule: Rule, known: Known) -> list[Result]:
+    """What came of a rule's evidence; empty where it has none. The last rules' results are kept as long as neither
+    rule, evidence nor lists change. Raises `QueryError` for an evidence file that can't be read."""
+    path = beside(rule.path)
+    if not path.is_file() or rule.plan is None:
+        return []
+    key = (str(path), rule.generation, stable_id(rule.text), known.lists.version(), str(path.stat().st_mtime_ns))
+    if (results := _held.get(key)) is not None:
+        return results
+
+    def normalise(frames: Sequence[Frame]) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+        made = known.normaliser.run(frames)
+        return made.batch, made.processes
+
+    bench = Bench(rule, known.rules.values(), known.types, known.names, known.lists, normalise)
+    outcomes = bench.run(read(path.read_text("utf-8"), str(path)))
+    _held[key] = [_result(outcome) for outcome in outcomes]
+    while len(_held) > _HELD:
+        _held.popitem(last=False)
+    return _held[key]
+
+
+def _result(outcome: Outcome) -> Result:
+    case = outcome.case
+    said = f"{outcome.problem}" if outcome.problem else "fires" if outcome.fired else "quiet"
+    if outcome.silenced and not outcome.problem:
+        said += f", silenced by {outcome.silenced}"
+    detail = f"{case.why}: {said}" if case.why else said
+    return Result(case.name, case.expect, outcome.passed, detail, case.line, outcome.severity, outcome.silenced)
 
 
 class _NoHits:

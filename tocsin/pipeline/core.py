@@ -29,6 +29,7 @@ from tocsin.errors import BusyError
 from tocsin.event import time as clock
 from tocsin.event.document import to_documents
 from tocsin.event.time import SECOND
+from tocsin.lang.ir import TRUE, Equals, Test
 from tocsin.metrics import counter, gauge, histogram
 from tocsin.pipeline import spool
 from tocsin.pipeline.knowledge import Knowledge
@@ -41,6 +42,7 @@ Found = Firing | Withdrawal
 # When the join keys of an alert are worked out again, after it was made: what they come from may arrive late.
 REJOIN: Final = (2.0, 10.0, 60.0, 300.0)
 _HANDED: Final = 10_000
+_REMEMBERED: Final = 4_000
 
 STAGE = counter("tocsin_stage_seconds", "CPU time by stage.", ["stage"])
 ALERTS = counter("tocsin_alerts", "Alerts made or changed.")
@@ -82,14 +84,20 @@ class Core:
             self.knowledge = knowledge
             self.stage = StateStage(knowledge.running, knowledge.types, StoredHits(self.store), knowledge.lists)
             joiner = Joiner(self.store, self.store, knowledge.event_names)
-            self.engine = AlertEngine(
+            engine = AlertEngine(
                 knowledge.rules, self.stage.legs(), self.store, self.store, joiner, {str(k): v for k, v in RISK.items()}
             )
+            if (before := getattr(self, "engine", None)) is not None:
+                engine.inherit(before)
+            self.engine = engine
 
     def restore(self) -> None:
         """After a start: what the last hours' hits and legs' alerts say, again; it is known already and changes
         nothing, but what waits (absences, correlations) goes on waiting."""
         now = clock.now()
+        recent = self.store.search(TRUE, of="alerts", limit=_REMEMBERED)
+        since = clock.EARLIEST if len(recent) < _REMEMBERED else clock.read(recent[-1]["@timestamp"]) or now
+        self.engine.remember(recent[::-1], since)
         reach = 2 * 3600 * SECOND
         span = Span(now - reach, None)
         hits: list[Hit] = []
@@ -100,8 +108,6 @@ class Core:
         legs = self.stage.legs()
         alerts: list[Document] = []
         if legs:
-            from tocsin.lang.ir import Equals, Test
-
             where = Test(self.knowledge.alert_names.field("kibana.alert.rule.uuid"), Equals(tuple(sorted(legs))))
             alerts = self.store.search(where, span, of="alerts", limit=10_000, newest_first=False)
         with self._lock:
@@ -167,7 +173,9 @@ class Core:
             self._group(alerts)
             now = time.monotonic()
             for alert in alerts:
-                if alert.get("tocsin.alert.state") == "active" and not alert.get("tocsin.alert.backfill"):
+                active = alert.get("tocsin.alert.state") == "active"
+                shown = active and not alert.get("kibana.alert.building_block_type")
+                if shown and not alert.get("tocsin.alert.backfill"):
                     self._later(0, str(alert["kibana.alert.uuid"]), now)
                 self._tell("alert", alert)
             found = self.stage.take_alerts(alerts)
