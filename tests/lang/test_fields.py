@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tocsin.event.schema import ALERT_HOT, Kind
+from tocsin.lang import ir
 from tocsin.lang.fields import Alias, Names, aliases_from, scope_of
 
 ALIASES = [
@@ -63,6 +64,18 @@ def test_knows_and_finds_names() -> None:
     assert NAMES.nearest("qqqqqqqqqq") is None
     assert NAMES.like(lambda name: name.startswith("zeek.")) == ["zeek.http.uid", "zeek.session_id"]
     assert NAMES.is_hot("process.name") and not NAMES.is_hot("zeek.http.uid")
+
+
+def test_names_that_nobody_sets_are_told_with_the_nearest() -> None:
+    asked = [
+        ir.Test(NAMES.field(name), ir.Exists()) for name in ("proces.name", "user.name.text", "qqqqqqqq", "message")
+    ]
+    assert NAMES.unknown(ir.all_of(*asked)) == {"proces.name": "process.name", "qqqqqqqq": None}
+
+
+def test_equal_tables_have_equal_digests() -> None:
+    assert Names(reversed(ALIASES)).digest() == NAMES.digest() != Names().digest()
+    assert Names(hot=ALERT_HOT).digest() != Names().digest()
 
 
 def test_alerts_have_columns_of_their_own() -> None:

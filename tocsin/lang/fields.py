@@ -14,7 +14,7 @@ from typing import Final
 
 from tocsin.event import ecs
 from tocsin.event.schema import HOT, Column, Kind
-from tocsin.lang.ir import Field, Scope, Source, digest
+from tocsin.lang.ir import Field, Predicate, Scope, Source, digest, fields
 
 # Names that mean another everywhere, whatever the product.
 EVERYWHERE: Final[dict[str, str]] = {
@@ -62,6 +62,12 @@ class Names:
         """A known name that is spelt much like it."""
         close = get_close_matches(name, [*self._hot, *ecs.catalogue(), *self._aliases, *EVERYWHERE], n=1, cutoff=0.75)
         return close[0] if close else None
+
+    def unknown(self, predicate: Predicate) -> dict[str, str | None]:
+        """The names in a predicate that nobody here sets, each with a known one that is spelt much like it: worth a
+        word, not an error, since a source may send any name."""
+        asked = dict.fromkeys(field.name for field in fields(predicate))
+        return {name: self.nearest(name) for name in asked if not self.known(name.removesuffix(".text"))}
 
     def like(self, matches: Callable[[str], object]) -> list[str]:
         """The known names that `matches` (such as the `fullmatch` of an RE2 pattern) finds good, sorted."""
