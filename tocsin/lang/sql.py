@@ -191,7 +191,8 @@ class Writer:
             values = self.map_values(source.name)
             if isinstance(op, Exists):
                 return f"notEmpty({values})"
-            return self._any(values, self._of_text("x", kind, op), op, Kind.KEYWORD)
+            shown = Kind.IP if kind is Kind.IP else Kind.KEYWORD  # an address has many spellings
+            return self._any(values, self._of_text("x", kind, op), op, shown)
         column = self.hot[source.name]
         name = quote(source.name)
         if isinstance(op, Exists):

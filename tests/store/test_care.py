@@ -1,0 +1,38 @@
+"""Health and retention."""
+
+from __future__ import annotations
+
+from tests.store.conftest import Make
+from tocsin.event import time
+from tocsin.lang.ir import TRUE
+from tocsin.store import Store
+
+
+def at(text: str) -> int:
+    found = time.from_text(text)
+    assert found is not None
+    return found
+
+
+def test_old_months_go_and_odd_times_go_by_their_arrival(held: Store, events: Make) -> None:
+    rows = [
+        {"@timestamp": at("2024-01-15T00:00:00Z"), "tocsin.ingested": at("2024-03-01T00:00:00Z"), "message": "old"},
+        {"@timestamp": at("2024-02-15T00:00:00Z"), "tocsin.ingested": at("2024-03-01T00:00:00Z"), "message": "kept"},
+        {"@timestamp": at("1990-01-01T00:00:00Z"), "tocsin.ingested": at("2024-03-01T00:00:00Z"), "message": "odd"},
+        {"@timestamp": at("1990-01-01T00:00:00Z"), "tocsin.ingested": at("2023-03-01T00:00:00Z"), "message": "odd old"},
+    ]
+    batch = events(rows)
+    held.insert("0:0", batch)
+    assert held.expire(1, at("2024-03-20T00:00:00Z")) == ["events/202401", "events/odd202303"]
+    assert sorted(document["message"] for document in held.search(TRUE)) == ["kept", "odd"]
+    assert held.expire(0) == []
+    assert held.unseen(batch).tolist() == [True, False, False, True]
+
+
+def test_sizes_are_told_by_table(held: Store, events: Make) -> None:
+    held.insert("0:0", events([{}] * 10))
+    size = held.size()["events"]
+    assert (size.rows, size.parts) == (10, 1)
+    assert size.bytes > 0
+    held.settle()
+    assert held.size()["events"].rows == 10
