@@ -15,7 +15,7 @@ _LIMIT: Final = 8192  # cmd takes no longer line (8191 characters)
 # cmd's own switches, up to the one that begins the command.
 _SWITCH: Final = re.compile(
     r"\s*(?:\"[^\"]*\"|[^\s\"]*?(?:cmd|cmd\.exe|%comspec%)(?=[\s/\"]|\Z)|[^\s\"/]*)\"?\s*"
-    r"(?:/(?:[sqdau]|t:[0-9a-f]{1,2}|[efvxy](?::o(?:n|ff))?)\s*){0,16}/[ckr]",
+    r"(?:/[abd-jl-qs-z](?::[^\s/\"]{0,8})?\s*){0,16}/[ckr]",
 )
 _TOKEN: Final = re.compile(r"[&|()\n]|\d?[<>]+(?:&\d)?|(?:\"[^\"\n]*\"?|[^\s&|()<>\",;=]|(?<=\S)[,;=](?=\S))+")
 _BATCH: Final = re.compile(r"(.*?\.(?:bat|cmd)(?::[^/,;=]*)?)[. ]*(?:[/,;=+].*)?\Z", re.DOTALL)
