@@ -187,6 +187,15 @@ class Syslog(_Section):
     """Networks that may send, in CIDR notation; others are refused and counted."""
 
 
+class Files(_Section):
+    """Files that are read as they grow, through rotation and compression."""
+
+    paths: Listed = []
+    """Paths and globs, such as `/var/log/nginx/*.log`."""
+    exclude: Listed = []
+    """Globs of what is left out."""
+
+
 class Notify(_Section):
     """Who is told, and of what."""
 
@@ -260,6 +269,7 @@ class Settings(BaseSettings):
     rules: Rules = Rules()
     lists: Lists = Lists()
     syslog: Syslog = Syslog()
+    files: Files = Files()
     notify: Notify = Notify()
     normalise: Normalise = Normalise()
     limits: Limits = Limits()

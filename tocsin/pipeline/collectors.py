@@ -21,7 +21,7 @@ from typing import Any, Final
 import uvloop
 
 from tocsin import state as states
-from tocsin.collect import Collector, bulk, syslog
+from tocsin.collect import Collector, bulk, file, syslog
 from tocsin.config import Settings, is_loopback
 from tocsin.errors import TocsinError
 from tocsin.journal.file import FileWriter, open_writer
@@ -161,6 +161,18 @@ def _made(settings: Settings, state: State) -> list[Collector]:
                     allowed_peers=list(settings.syslog.allowed_peers),
                     message_bytes=int(limits.syslog_bytes),
                     zone=settings.normalise.time_zone,
+                )
+            )
+        )
+    if settings.files.paths:
+        made.append(
+            file.collector(
+                file.Settings(
+                    paths=list(settings.files.paths),
+                    exclude=list(settings.files.exclude),
+                    positions=settings.data_dir / "positions",
+                    zone=settings.normalise.time_zone,
+                    record_bytes=int(limits.record_bytes),
                 )
             )
         )
