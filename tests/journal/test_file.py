@@ -327,7 +327,11 @@ def test_a_torn_end_is_cut_off(folder: Path, cut: int) -> None:
         writer.append_now([chunk(b"kept")], lane_key="a")
         size = segment(folder).stat().st_size
         writer.append_now([chunk(noise(6_000))], lane_key="a")
-    os.truncate(segment(folder), min(size + cut, segment(folder).stat().st_size))
+    # As if it had ended within the second write: that was never synced, and nobody was told.
+    os.truncate(segment(folder), min(size + cut, segment(folder).stat().st_size - 1))
+    descriptor = os.open(folder / "synced", os.O_RDWR)
+    _layout.publish(descriptor, _layout.place(1, size))
+    os.close(descriptor)
     with open_writer(folder) as writer, open_reader(folder) as reader:
         assert segment(folder).stat().st_size == size
         writer.append_now([chunk(b"next")], lane_key="a")
@@ -386,6 +390,19 @@ def test_positions_are_never_given_twice(folder: Path) -> None:
     with open_writer(folder) as writer, open_reader(folder) as reader:
         assert writer.append_now([chunk(b"three")], lane_key="a").position == 2
         assert payloads(everything(reader)) == [b"three"]
+
+
+def test_a_reader_goes_on_when_the_disk_lost_what_it_promised(folder: Path) -> None:
+    with open_writer(folder) as writer:
+        writer.append_now([chunk(b"one")], lane_key="a")
+        size = segment(folder).stat().st_size
+        writer.append_now([chunk(noise(5_000))], lane_key="a")
+    with open_reader(folder) as reader:
+        assert len(everything(reader)) == 2
+        os.truncate(segment(folder), size)
+        with open_writer(folder) as writer:
+            writer.append_now([chunk(b"three")], lane_key="a")
+            assert payloads(everything(reader)) == [b"three"]
 
 
 def test_a_half_written_edge_is_none(folder: Path, writer: FileWriter) -> None:

@@ -164,6 +164,7 @@ def fingerprint(first: bytes) -> str:
 
 # ---- formats ----
 
+_JSON = re.compile(rb'(\{|\[\s*(?=[{\]]))(\s*["}]|\{\s*["}]|\s*\]|\s*\Z)')
 _NAMES = re.compile(rb'^\s*"?[A-Za-z_@][\w.@ /()-]*"?([,;]"?[A-Za-z_@][\w.@ /()-]*"?){2,}\s*$')
 
 
@@ -176,10 +177,8 @@ def recognise(first: bytes, path: str = "") -> Kind:
     text = first.lstrip()
     if text[:10] == b"#separator" or (text[:7] == b"#fields" and b"\t" in text[:10]):
         return "zeek"
-    if text[:1] == b"{":
-        return "ndjson" if _a_line_each(text) and not _WRAPPER.match(text) else "json"
-    if text[:1] == b"[" and text[1:200].lstrip()[:1] in {b"{", b"]"}:
-        return "json"
+    if _JSON.match(text):
+        return "ndjson" if text[:1] == b"{" and _a_line_each(text) and not _WRAPPER.match(text) else "json"
     if re.match(rb"<\?xml|<Events?[\s>]", text):
         return "xml"
     line = text.partition(b"\n")[0]

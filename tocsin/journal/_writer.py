@@ -146,10 +146,11 @@ class FileWriter:
             if file >= min(covered, known):
                 self._replay(file, standing=file >= known, last=file == present[-1])
         promised = _layout.unplace(_layout.published(self._synced))
-        if promised > (self._file, self._offset):
+        lost = promised > (self._file, self._offset)
+        if lost:
             where = f"{self.folder}: the disk lost what it had promised to keep"
             _log.error("%s: synced up to %s, found up to %s", where, promised, (self._file, self._offset))
-            self._file = max(self._file, promised[0])
+            self._file = max(self._file, promised[0])  # a new one follows: no place that was published comes again
         # Nothing that a reader may have seen has its position given again, whatever was lost.
         for lane, cursor in enumerate(self._cursors):
             handed_out = max((edge.end for edge in StretchLog(self.folder, lane).read(0)), default=0)
@@ -159,7 +160,7 @@ class FileWriter:
             # A segment without a head begins no later than the next one: it is deleted with it, never before.
             following = [position for position, _ in begins[file]] if file in begins else following
             self._heads[file] = following
-        if self._file in self._sizes:
+        if self._file in self._sizes and not lost:
             self._descriptor = os.open(self.folder / _layout.name(self._file), os.O_WRONLY)
             os.lseek(self._descriptor, self._offset, os.SEEK_SET)
             os.fsync(self._descriptor)
