@@ -125,6 +125,9 @@ HOSTILE = [
     "'a' -replace " * 10_000,
     "(((((" * 20_000 + "+" + ")" * 50_000,
     "\ud800" * 1000 + "^`'",
+    "$u='" + "x" * 2000 + "';" + '$v="' + "$u" * 20_000 + '";$v',
+    "$a='x';" * 8000 + "$a" * 5000,
+    '$a="$a$a";' * 6000,
 ]
 
 
@@ -154,7 +157,10 @@ def test_a_column_makes_each_value_once_and_is_bounded() -> None:
     ("raw", "expected"),
     [
         ("$u='http://h/x.bat'; iwr $u", "$u='http://h/x.bat'; iwr 'http://h/x.bat'"),
-        ("$D = \"C:\\T\"\n$f = \"$d\\x.bat\"\r\niwr u -OutFile $F", "$d = \"c:\\t\"; $f = \"$d\\x.bat\"; iwr u -outfile 'c:\\t\\x.bat'"),
+        (
+            '$D = "C:\\T"\n$f = "$d\\x.bat"\r\niwr u -OutFile $F',
+            '$d = "c:\\t"; $f = "$d\\x.bat"; iwr u -outfile \'c:\\t\\x.bat\'',
+        ),
         ("$a='sys';$a+='tem';new-object $a", "$a='sys';$a+='tem';new-object 'system'"),
         ("$a='net';$b='.sockets';x ($a+$b)", "$a='net';$b='.sockets';x ('net.sockets')"),
         ("$a='x'; $a=get-item y; z $a", "$a='x'; $a=get-item y; z $a"),

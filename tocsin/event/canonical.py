@@ -159,7 +159,10 @@ def _resolved(text: str) -> str:
         elif kind in ("one", "two"):
             value = match[kind]
             if kind == "two" and "$" in value:
-                value = _VARIABLES.sub(lambda use: values.get((use["used"] or use["braced"] or "").lower(), use[0]), value)
+                # Cut first: what is put in can be a thousand times as long as its name.
+                value = _VARIABLES.sub(
+                    lambda use: values.get((use["used"] or use["braced"] or "").lower(), use[0]), value[:2048]
+                )
             name = match["name"].lower()
             values[name] = (values.get(name, "") + value if match["how"] == "+=" else value)[:2048]
         elif kind == "other":
