@@ -14,7 +14,6 @@ from tocsin.detect import Rule
 from tocsin.detect._ancestors import RULE_HOT
 from tocsin.detect._evidence import Bench, beside, read
 from tocsin.detect._load import Loader
-from tocsin.errors import QueryError
 from tocsin.event.records import Frame
 from tocsin.lang.fields import Names
 from tocsin.lang.lists import ListTable, load
@@ -148,28 +147,3 @@ def test_an_empty_list_silences_nobody() -> None:
     (outcome,) = Bench(rule, [], loader.types, ours.names, empty, ours.normalise).run(read(record, "test"))
     assert outcome.fired
     assert outcome.problem == "it fires and should not"
-
-
-@pytest.mark.parametrize(
-    ("line", "what"),
-    [
-        ("{", "no JSON"),
-        ("[]", "a line is an object"),
-        ('{"as": "zeek.http", "expect": "maybe", "record": {}}', "fires or quiet"),
-        ('{"as": "zeek.http", "expect": "fires"}', "needs `as`"),
-        ('{"as": "zeek.http", "expect": "fires", "record": {}, "expects": 1}', "no key"),
-    ],
-)
-def test_evidence_that_is_wrong_says_where(line: str, what: str) -> None:
-    with pytest.raises(QueryError) as caught:
-        read('{"as": "x", "expect": "quiet", "record": ""}\n' + line, "some.test.ndjson")
-    assert what in caught.value.render()
-    assert "some.test.ndjson:2" in caught.value.render()
-
-
-def test_a_record_that_cannot_be_read_is_a_problem() -> None:
-    path = RULES / "network" / "file_from_listed_address.toml"
-    line = '{"as": "nginx.access", "expect": "quiet", "record": "this is no line of an access log"}'
-    (outcome,) = shipped().bench(shipped().rules[path]).run(read(line, "test"))
-    assert outcome.unparsed == 1
-    assert "can't be read" in outcome.problem

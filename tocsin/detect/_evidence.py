@@ -81,11 +81,25 @@ class Result(NamedTuple):
 class Known(Protocol):
     """What a process knows of rules (`pipeline` has it)."""
 
-    normaliser: Any
-    rules: Mapping[str, Rule]
-    types: Mapping[str, RuleType]
-    names: Names
-    lists: Any
+    @property
+    def normaliser(self) -> Any:
+        """What `pipeline` normalises with: `run(frames)` gives `batch` and `processes`."""
+
+    @property
+    def rules(self) -> Mapping[str, Rule]:
+        """Every rule by id."""
+
+    @property
+    def types(self) -> Mapping[str, RuleType]:
+        """Every rule type by name."""
+
+    @property
+    def names(self) -> Names:
+        """The names that rules are resolved with."""
+
+    @property
+    def lists(self) -> Any:
+        """The lists in force, with `version()`."""
 
 
 def beside(rule: str | Path) -> Path:

@@ -1,5 +1,4 @@
-"""An ordinary quarter of an hour: people, servers and administrators at work, and all that looks like an attack and is
-none.
+"""An ordinary quarter of an hour: people at work, and all that looks like an attack and is none.
 
 Among it: batch files from the authorised server, approved scripts that start PowerShell, pages fetched by script, port
 checks, searches for suspicious words, a sanctioned scanner, a deployment that gives errors to everybody, sign-ins of
