@@ -85,9 +85,9 @@ def test_alerts_are_found_by_what_they_share(held: Store) -> None:
 
 
 def test_incidents_are_replaced_by_their_id(held: Store) -> None:
-    for score in (5, 9):
+    for number in (5, 9):
         held.write_incidents(
-            [{"tocsin.incident.id": "i", "@timestamp": TIME, "tocsin.incident.score": score, "host.name": ["h", "g"]}]
+            [{"tocsin.incident.id": "i", "@timestamp": TIME, "tocsin.incident.score": number, "host.name": ["h", "g"]}]
         )
     held.write_triage([decided("i", "acknowledged", 1)])
     (found,) = held.search(TRUE, of="incidents")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,7 @@ def test_a_span_reads_its_hours_only(held: Store, events: Make) -> None:
     assert held.count(TRUE, Span(NOW, NOW + 3_600_000_000)) == 1
 
 
-def held_table() -> object:
+def held_table() -> Any:
     from tocsin.store._tables import TABLES as READABLE
 
     return READABLE["events"]

@@ -13,18 +13,15 @@ from tocsin import store
 from tocsin.lang.ir import TRUE
 
 ROWS = 200
-CHILD = (
-    """
+CHILD = """
 import sys
 from tests.store.conftest import make
 from tocsin import store
 opened = store.open(sys.argv[1])
 for stretch in range(int(sys.argv[2]), 1000):
-    opened.insert(f"0:{stretch}", make([{"message": f"m{row}"} for row in range(%d)], seed=f"{stretch}."))
+    opened.insert(f"0:{stretch}", make([{"message": f"m{row}"} for row in range(200)], seed=f"{stretch}."))
     print(stretch, flush=True)
 """
-    % ROWS
-)
 
 
 def test_a_killed_writer_loses_nothing_that_it_was_told_is_stored(folder: Path) -> None:

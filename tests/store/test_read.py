@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.store.conftest import NOW, Make
@@ -34,7 +36,7 @@ def test_the_newest_come_first_and_pages_follow(held: Store, events: Make) -> No
 
 @pytest.mark.parametrize("newest_first", [True, False])
 def test_equal_times_are_ordered_by_sequence_then_record_then_id(held: Store, events: Make, newest_first: bool) -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"tocsin.id": "b", "event.sequence": 2},
         {"tocsin.id": "a", "event.sequence": 10},
         {"tocsin.id": "d"},
@@ -119,7 +121,7 @@ def test_a_histogram_counts_everything_once(held: Store, events: Make) -> None:
 
 
 def test_top_values_are_typed_and_count_an_event_once_for_each(held: Store, events: Make) -> None:
-    rows = [{"source.port": 80}, {"source.port": 80}, {"source.port": "https"}, {}]
+    rows: list[dict[str, Any]] = [{"source.port": 80}, {"source.port": 80}, {"source.port": "https"}, {}]
     held.insert("0:0", events([{**row, "process.args": ["a", "a", "b"], "source.ip": "10.0.0.1"} for row in rows]))
     assert held.top(TRUE, "source.port") == ([(80, 2), ("https", 1)], 3, 1)
     assert held.top(TRUE, "process.args") == ([("a", 4), ("b", 4)], 4, 0)

@@ -295,7 +295,12 @@ def _engine_xml(memory: Memory) -> str:
         "uncompressed_cache_size": memory.uncompressed_cache_size,
         "query_cache/max_size_in_bytes": 0,
         "background_pool_size": 1,
-        "background_merges_mutations_concurrency_ratio": 2,
+        "background_merges_mutations_concurrency_ratio": 1,
+        # Merges are the ones to wait where inserts and searches need the memory.
+        "merges_mutations_memory_usage_soft_limit": memory.max_server_memory_usage * 2 // 5,
+        # What Python frees of the engine's memory it does not see: its own count drifts up to the limit without this.
+        "memory_worker_correct_memory_tracker": 1,
+        "memory_worker_period_ms": 200,
         "background_schedule_pool_size": 4,
         "background_fetches_pool_size": 1,
         "background_move_pool_size": 1,

@@ -79,6 +79,11 @@ class Hits:
             "time, ifNull(tie, -1), id, step",
         )
 
+    def silenced(self, rule: str, name: str) -> int:
+        """How many hits of a rule a list or exception has silenced."""
+        asked = "SELECT count() FROM hits WHERE rule = {rule:String} AND silenced = {name:String}"
+        return int(self._engine.rows(asked, {"rule": rule, "name": name})[0][0])
+
     def counts(self, span: Span = ALL_TIME) -> dict[tuple[str, str], int]:
         """How many hits each (rule, generation) has: what tells a new rule's hits are there."""
         rows = self._engine.rows(
