@@ -46,7 +46,7 @@ type Row = AlertRow | { head: Head }
 const isHead = (row: Row): row is { head: Head } => 'head' in row
 
 function toSearch(address: AlertsAddress): AlertSearch {
-  const [sort = '@timestamp', way = 'desc'] = (address.sort ?? '').split(':')
+  const [sort = '', way] = (address.sort ?? '@timestamp:desc').split(':')
   return {
     query: address.q ?? '',
     start: address.from ?? 'now-24h',
@@ -107,7 +107,7 @@ export function Alerts() {
 
   const chosen = rows.filter(({ id }) => selected.has(id)).map(({ id, triage }) => ({ id, revision: triage.revision }))
   const at = rows.findIndex(({ id }) => id === address.alert)
-  const [sort = '@timestamp', way = 'desc'] = (address.sort ?? '').split(':')
+  const [sort = '', way] = (address.sort ?? '@timestamp:desc').split(':')
 
   const columns = useMemo((): Column<Row>[] => {
     const alertCell = (draw: (alert: AlertRow) => React.ReactNode) => (row: Row) => (isHead(row) ? null : draw(row))

@@ -43,7 +43,7 @@ function List({ page }: { page: RulesPage }) {
   const viewer = useMe().data?.role === 'viewer'
   const [severity, setSeverity] = useState<string[]>([])
   const status = (address.status ?? 'all') as Status
-  const [sort = 'name', way = 'asc'] = (address.sort ?? '').split(':')
+  const [sort = '', way] = (address.sort ?? 'name:asc').split(':')
   const rows = useMemo(() => {
     const wanted = (address.find ?? '').toLowerCase()
     return page.rules.filter((rule) => (address.folder === undefined || rule.folder === address.folder)
@@ -57,7 +57,7 @@ function List({ page }: { page: RulesPage }) {
     { id: 'name', header: 'Rule', width: 300, grow: true, sortBy: (rule) => rule.name.toLowerCase(), cell: (rule) => <Link to="/rules/$id" params={{ id: rule.id }} className="plain" onClick={(event) => { event.stopPropagation() }}>{rule.name}{rule.building_block && <span className="tag" style={{ marginLeft: 6 }}>building block</span>}{rule.own && <span className="tag" style={{ marginLeft: 6 }}>made here</span>}</Link> },
     { id: 'severity', header: 'Severity', width: 100, sortBy: (rule) => -SEVERITIES.indexOf(rule.severity), cell: (rule) => <Severity severity={rule.severity} /> },
     { id: 'risk', header: 'Risk', width: 56, numeric: true, sortBy: (rule) => rule.risk_score, cell: (rule) => <span className="risk">{Math.round(rule.risk_score)}</span> },
-    { id: 'type', header: 'Kind', width: 130, sortBy: (rule) => rule.type, cell: (rule) => <span className="t2">{rule.type} <span className="t3">{rule.format}</span></span> },
+    { id: 'type', header: 'Kind', width: 130, sortBy: (rule) => rule.type, cell: (rule) => <span className="t2">{rule.type}{rule.type !== rule.format && <span className="t3"> {rule.format}</span>}</span> },
     { id: 'techniques', header: 'ATT&CK', width: 120, cell: (rule) => <span className="t2" title={rule.techniques.map(({ technique, name }) => `${technique} ${name}`).join('\n')}>{rule.techniques.map(({ technique, tactic }) => technique || tactic).slice(0, 2).join(', ')}</span> },
     { id: 'open', header: 'Open', width: 64, numeric: true, sortBy: (rule) => rule.alerts_open, cell: (rule) => <Link to="/alerts" search={{ rule: [rule.id], from: 'now-30d', to: 'now' }} className={rule.alerts_open === 0 ? 't3' : undefined} onClick={(event) => { event.stopPropagation() }}>{rule.alerts_open}</Link> },
     { id: 'day', header: '24 h', width: 64, numeric: true, sortBy: (rule) => rule.alerts_24h, cell: (rule) => <Link to="/alerts" search={{ rule: [rule.id], status: ['any'] }} className={rule.alerts_24h === 0 ? 't3' : undefined} onClick={(event) => { event.stopPropagation() }}>{rule.alerts_24h}</Link> },

@@ -1,7 +1,7 @@
 /** One alert: a sentence first, evidence under it, raw last. */
 import { Link, useNavigate } from '@tanstack/react-router'
 import { Menu } from '@mantine/core'
-import { IconBinaryTree2, IconCheck, IconClock, IconEyeOff, IconMessage, IconSearch, IconShield, IconStack2, IconTarget, IconX } from '@tabler/icons-react'
+import { IconBinaryTree2, IconCheck, IconClock, IconMessage, IconShield, IconStack2, IconX } from '@tabler/icons-react'
 import { useRef, useState } from 'react'
 
 import { useAlert } from '../api/alerts'
@@ -78,14 +78,14 @@ export function AlertFlyout({ id, tab, onTab, onClose, place }: AlertFlyoutProps
       foot={alert && (
         <>
           <button type="button" className="btn primary" disabled={!detail.data?.can_analyze} title={detail.data?.can_analyze ? undefined : 'Its events name no process and no connection to draw'} onClick={analyze}><IconBinaryTree2 className="icon" size={14} /> Analyze <span className="only-wide"><Kbd>A</Kbd></span></button>
-          <button type="button" className="btn" onClick={investigate}><IconSearch className="icon" size={14} /> Investigate <span className="only-wide"><Kbd>I</Kbd></span></button>
+          <button type="button" className="btn" onClick={investigate}>Investigate <span className="only-wide"><Kbd>I</Kbd></span></button>
           <Menu transitionProps={{ duration: 0 }} position="top-start">
-            <Menu.Target><button type="button" className="btn"><IconTarget className="icon" size={14} /> Verdict <span className="only-wide"><Kbd>V</Kbd></span></button></Menu.Target>
+            <Menu.Target><button type="button" className="btn">Verdict <span className="only-wide"><Kbd>V</Kbd></span></button></Menu.Target>
             <Menu.Dropdown>
               {VERDICTS.map(({ value, word }) => <Menu.Item key={value} onClick={() => { change(things, { verdict: value, status: 'closed' }) }}>{word}</Menu.Item>)}
             </Menu.Dropdown>
           </Menu>
-          <button type="button" className="btn" onClick={() => { setExcluding(true) }}><IconEyeOff className="icon" size={14} /> Exclude this <span className="only-wide"><Kbd>E</Kbd></span></button>
+          <button type="button" className="btn" onClick={() => { setExcluding(true) }}>Exclude this <span className="only-wide"><Kbd>E</Kbd></span></button>
         </>
       )}
     >

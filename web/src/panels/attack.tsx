@@ -2,7 +2,7 @@
 
 /** Ids and names of the enterprise tactics, in the order of an attack. */
 export const TACTICS: readonly (readonly [id: string, name: string])[] = [
-  ['TA0043', 'Reconnaissance'], ['TA0042', 'Resource development'], ['TA0001', 'Initial access'], ['TA0002', 'Execution'], ['TA0003', 'Persistence'], ['TA0004', 'Privilege escalation'], ['TA0005', 'Defense evasion'],
+  ['TA0043', 'Recon\u00adnaissance'], ['TA0042', 'Resource develop\u00adment'], ['TA0001', 'Initial access'], ['TA0002', 'Execution'], ['TA0003', 'Persistence'], ['TA0004', 'Privilege esca\u00adlation'], ['TA0005', 'Defense evasion'],
   ['TA0006', 'Credential access'], ['TA0007', 'Discovery'], ['TA0008', 'Lateral movement'], ['TA0009', 'Collection'], ['TA0011', 'Command and control'], ['TA0010', 'Exfiltration'], ['TA0040', 'Impact'],
 ]
 
@@ -13,7 +13,7 @@ export function TacticStrip({ seen }: { seen: ReadonlyMap<string, number> }) {
     <ol className="strip" aria-label="ATT&CK tactics">
       {TACTICS.map(([id, name]) => {
         const has = seen.get(id) ?? 0
-        return <li key={id} className={has > 0 ? 'hit' : undefined} title={name}>{name}{has > 0 && <> {has}</>}</li>
+        return <li key={id} className={has > 0 ? 'hit' : undefined} title={name.replaceAll('\u00ad', '')}>{name}{has > 0 && <> {has}</>}</li>
       })}
     </ol>
   )

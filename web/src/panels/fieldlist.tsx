@@ -48,7 +48,7 @@ export function FieldList({ search, renew, columns, onToggle, open, onOpen, show
     }
   }, [fields, present, columns, find])
   const line = (name: string, picked: boolean, none = false) => (
-    <Popover key={name} opened={open === name} onChange={(is) => { if (!is) onOpen(undefined) }} position="right-start" offset={4} transitionProps={{ duration: 0 }} withRoles trapFocus>
+    <Popover key={name} opened={open === name} onChange={(is) => { if (!is) onOpen(undefined) }} position="right-start" offset={4} transitionProps={{ duration: 0 }} withRoles={false} trapFocus returnFocus>
       <Popover.Target>
         <div className={`fld${picked ? ' picked' : ''}${none ? ' none' : ''}${open === name ? ' on' : ''}`}>
           <button type="button" onClick={() => { onOpen(open === name ? undefined : name) }} title={`${name}${groups.has(name) > 0 ? `, in ${count(groups.has(name))} events` : ''}`}>
@@ -59,7 +59,7 @@ export function FieldList({ search, renew, columns, onToggle, open, onOpen, show
           </button>
         </div>
       </Popover.Target>
-      <Popover.Dropdown aria-label={`Top values of ${name}`}>
+      <Popover.Dropdown role="dialog" aria-label={`Top values of ${name}`}>
         {open === name && <TopValues field={name} kind={groups.kind(name)} search={search} picked={picked} onToggle={() => { onToggle(name) }} onClose={() => { onOpen(undefined) }} />}
       </Popover.Dropdown>
     </Popover>

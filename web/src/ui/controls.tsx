@@ -82,7 +82,7 @@ export function Find({ label, value, onChange, width, inputRef, onEnter }: FindP
           if (event.key === 'Enter') onEnter?.()
         }}
       />
-      {value !== '' && <button type="button" className="btn quiet icon-only sm" style={{ height: 20, width: 20, minHeight: 0, minWidth: 0 }} aria-label={`Clear: ${label}`} onClick={() => { onChange('') }}><IconX className="icon" size={12} /></button>}
+      {value !== '' && <button type="button" className="btn quiet icon-only sm" style={{ height: 20, width: 20, minHeight: 0, minWidth: 0 }} aria-label="Clear" onClick={() => { onChange('') }}><IconX className="icon" size={12} /></button>}
     </div>
   )
 }

@@ -84,7 +84,7 @@ export function QueryBar({ value, language, onChange, onRun, complete, problem, 
       tooltips({ position: 'fixed', parent: document.body }),
       autocompletion({
         override: [(context) => (lookup.current ? completions(lookup.current)(context) : null)],
-        icons: false, activateOnTyping: true, activateOnTypingDelay: 60, defaultKeymap: false, selectOnOpen: false, tooltipClass: () => 'cm-complete',
+        icons: false, interactionDelay: 0, activateOnTyping: true, activateOnTypingDelay: 60, defaultKeymap: false, selectOnOpen: false, tooltipClass: () => 'cm-complete',
       }),
       Prec.highest(keymap.of([{ key: 'Enter', run: enter }, { key: 'Mod-Enter', run: enter }, { key: 'Tab', run: take }])),
       keymap.of([...completionKeymap, ...closeBracketsKeymap, ...defaultKeymap, ...historyKeymap]),

@@ -94,8 +94,9 @@ export function DataTable<Row extends object>(props: DataTableProps<Row>) {
   const last = items.at(-1)?.index ?? -1
   useEffect(() => { if (shown.length > 0 && last >= shown.length - 1) onEnd?.() }, [last, shown.length, onEnd])
 
-  const template = [onSelect && !isNarrow ? '40px' : '', ...columns.map(({ id, width, grow }) => (widths[id] !== undefined ? `${widths[id]}px` : grow ? `minmax(${width}px, 1fr)` : `${width}px`)), actions ? '0px' : ''].filter(Boolean).join(' ')
+  const template = [onSelect && !isNarrow ? '40px' : '', ...columns.map(({ id, width, grow }) => (widths[id] !== undefined ? `${widths[id]}px` : grow ? `minmax(${width}px, ${width}fr)` : `${width}px`)), actions ? '0px' : ''].filter(Boolean).join(' ')
   const style: CSSProperties = { gridTemplateColumns: template }
+  const least = columns.reduce((sum, { id, width }) => sum + (widths[id] ?? width), onSelect ? 40 : 0)
 
   const openable = useMemo(() => shown.filter(({ original }) => group?.(original) === undefined), [shown, group])
   const step = (by: number) => {
@@ -136,7 +137,7 @@ export function DataTable<Row extends object>(props: DataTableProps<Row>) {
   return (
     <div className={`table ${density}`}>
       <div className="table-scroll" ref={scroller}>
-        <div className="table-in" role="grid" aria-label={label} aria-rowcount={shown.length + 1} aria-multiselectable={onSelect ? true : undefined}>
+        <div className="table-in" style={isNarrow ? undefined : { minWidth: least }} role="grid" aria-label={label} aria-rowcount={shown.length + 1} aria-multiselectable={onSelect ? true : undefined}>
           {!isNarrow && (
             <div role="rowgroup" style={{ display: 'contents' }}>
               <div className="thead" role="row" style={style}>

@@ -1,5 +1,4 @@
 /** Words, times and identifiers as every page writes them. */
-import { Tooltip } from '@mantine/core'
 import { Fragment, useEffect, useState, type ReactNode } from 'react'
 
 import { splitForMiddle } from './format'
@@ -44,11 +43,8 @@ export function Time({ at, detail = 'table' }: TimeProps) {
   const full = `${formatTime(moment, zone, 'full')} ${zone === 'UTC' ? 'UTC' : 'local time'}`
   const ago = relative(moment, now)
   const text = detail === 'relative' ? ago : detail === 'table' ? formatInTable(moment, zone, now) : formatTime(moment, zone, detail)
-  return (
-    <Tooltip label={detail === 'relative' ? full : `${full}, ${ago}`} openDelay={300}>
-      <time dateTime={at}>{text}</time>
-    </Tooltip>
-  )
+  // The browser's own tooltip: a table draws hundreds of these.
+  return <time dateTime={at} title={detail === 'relative' ? full : `${full}, ${ago}`}>{text}</time>
 }
 
 /** How long ago, with the moment in the tooltip. */
@@ -57,7 +53,7 @@ export function RelativeTime({ at }: { at: string }) {
 }
 
 /** A path, hash or command: the middle gives way, the end stays; whole in the tooltip and when copied. */
-export function Truncated({ text, tail = 14, mono = true }: { text: string; tail?: number; mono?: boolean }) {
+export function Truncated({ text, tail = 10, mono = true }: { text: string; tail?: number; mono?: boolean }) {
   const [head, end] = splitForMiddle(text, tail)
   return (
     <span className={mono ? 'mid mono' : 'mid'} title={text}>

@@ -7,7 +7,7 @@ import { IconFocusCentered, IconMinus, IconPlus } from '@tabler/icons-react'
 import { useEffect, useMemo, useRef, useState } from 'react'
 
 import { useKeys } from '../../ui/keys'
-import { CATEGORIES, draw, walk, type Graph, type GraphNode } from './graph'
+import { CATEGORIES, draw, walk, type Graph, type GraphEdge, type GraphNode } from './graph'
 import { Link, type LinkEdge } from './edges'
 import { blockSize, layout, sizeOf, type Places } from './layout'
 import { CATEGORY_ICON, CATEGORY_WORD, Crowd, Thing, type CrowdNode, type ThingNode } from './nodes'
@@ -74,16 +74,21 @@ function Inner({ graph, all, picked, onPick, found }: CanvasProps) {
     return shown.edges.map((edge): LinkEdge => {
       const ends = [byId.get(edge.from), byId.get(edge.to)]
       const near = ends.every((end) => end !== undefined && (end.path || end.near || end.trigger))
-      return { id: edge.id, source: edge.from, target: edge.to, type: 'link', data: { edge, near, dim: !all && !near }, focusable: false, zIndex: edge.path ? 1 : 0 }
+      return { id: edge.id, source: edge.from, target: edge.to, ...sidesOf(edge, places?.at), type: 'link', data: { edge, near, dim: !all && !near }, focusable: false, zIndex: edge.path ? 1 : 0 }
     })
-  }, [shown, all])
+  }, [shown, all, places])
 
-  const fit = useMemo(() => () => { void flow.fitView({ padding: 0.12, maxZoom: 1, minZoom: 0.25, duration: 0 }) }, [flow])
+  const fit = useMemo(() => () => { void flow.fitView({ padding: 0.06, maxZoom: 1, minZoom: 0.1, duration: 0 }) }, [flow])
+  // First the story, large enough to read; what lies around it is a drag away.
+  const begin = useMemo(() => () => {
+    const story = places?.for.nodes.filter((node) => node.path || node.near || node.trigger).map(({ id }) => ({ id })) ?? []
+    void flow.fitView({ padding: 0.06, maxZoom: 1, minZoom: 0.5, duration: 0, ...(story.length > 0 ? { nodes: story } : {}) })
+  }, [flow, places])
   useEffect(() => {
     if (!places) return
-    const frame = requestAnimationFrame(fit)
+    const frame = requestAnimationFrame(begin)
     return () => { cancelAnimationFrame(frame) }
-  }, [places, fit])
+  }, [places, begin])
 
   const trigger = graph.nodes.find((node) => node.trigger)?.id
   const go = (id: string | undefined) => {
@@ -145,6 +150,15 @@ function Inner({ graph, all, picked, onPick, found }: CanvasProps) {
       <Zoom onFit={fit} />
     </div>
   )
+}
+
+/** Left to right where time runs so; joins may run back, or straight up and down. */
+function sidesOf(edge: GraphEdge, at: Places | undefined): { sourceHandle?: string; targetHandle?: string } {
+  const from = at?.get(edge.from)
+  const to = at?.get(edge.to)
+  if (!from || !to || edge.kind !== 'joins' || to.x > from.x + 60) return { sourceHandle: 'out-right', targetHandle: 'in-left' }
+  if (to.x < from.x - 60) return { sourceHandle: 'out-left', targetHandle: 'in-right' }
+  return to.y < from.y ? { sourceHandle: 'out-top', targetHandle: 'in-bottom' } : { sourceHandle: 'out-bottom', targetHandle: 'in-top' }
 }
 
 function Zoom({ onFit }: { onFit: () => void }) {

@@ -1,7 +1,8 @@
 /** The panel beside the picture: all processes, one node, its events, one event; breadcrumbs lead back. */
 import { Link } from '@tanstack/react-router'
 import { IconX } from '@tabler/icons-react'
-import { useState } from 'react'
+import { useVirtualizer } from '@tanstack/react-virtual'
+import { useMemo, useRef, useState } from 'react'
 
 import { useNodeEvents, type Around } from '../../api/analyzer'
 import type { Found, Graph as ApiGraph, GraphNode as ApiNode } from '../../api/types'
@@ -49,12 +50,15 @@ export function Panel({ around, graph, nodes, node, category, doc, go }: PanelPr
 
 function All({ nodes, total, go }: { nodes: readonly GraphNode[]; total: number; go: PanelProps['go'] }) {
   const known = nodes.filter(({ kind }) => kind === 'process').length
+  const sorted = useMemo(() => [...nodes].sort((a, b) => (a.start ?? '').localeCompare(b.start ?? '')), [nodes])
+  const scroller = useRef<HTMLDivElement>(null)
+  const virtual = useVirtualizer({ count: sorted.length, getScrollElement: () => scroller.current, estimateSize: () => 26, overscan: 10 })
   return (
-    <div className="scroll grow">
+    <div className="scroll grow" ref={scroller}>
       <div className="section"><h2>First to last <small>{known < total ? `${count(known)} of ${count(total)} shown` : plural(nodes.length, 'node')}</small></h2></div>
-      <ul>
-        {[...nodes].sort((a, b) => (a.start ?? '').localeCompare(b.start ?? '')).map((node) => (
-          <li key={node.id}>
+      <ul style={{ height: virtual.getTotalSize(), position: 'relative' }}>
+        {virtual.getVirtualItems().map((item) => [item, sorted[item.index]] as const).map(([item, node]) => node && (
+          <li key={node.id} style={{ position: 'absolute', left: 0, right: 0, top: 0, transform: `translateY(${item.start}px)` }}>
             <button type="button" className="node-line" onClick={() => { go({ node: node.id }) }}>
               <span className="t3 tm">{node.start === undefined ? '' : <Time at={node.start} detail="clock" />}</span>
               <span className={node.path ? 'mono cut' : 'mono cut t2'} style={node.path ? { fontWeight: 600 } : undefined}>{node.name}</span>

@@ -22,7 +22,7 @@ export const Link = memo(function Link({ id, sourceX, sourceY, targetX, targetY,
       <BaseEdge id={id} path={path} className={`link ${kind}${dim ? ' dim' : ''}`} {...(edge.path ? { markerEnd: 'url(#arrow-hot)' } : {})} />
       {edge.label !== undefined && !dim && (
         <EdgeLabelRenderer>
-          <div className={edge.path ? 'edge-label hot' : 'edge-label'} style={{ transform: `translate(-50%, -50%) translate(${labelX}px, ${labelY - (edge.path ? 13 : 0)}px)` }}>{edge.label}</div>
+          <div className={edge.path ? 'edge-label hot' : 'edge-label'} style={{ transform: `translate(-50%, -50%) translate(${labelX}px, ${edge.path ? labelY - 11 : Math.max(sourceY, targetY) - Math.abs(targetY - sourceY) * 0.3}px)` }}>{edge.label}</div>
         </EdgeLabelRenderer>
       )}
     </>

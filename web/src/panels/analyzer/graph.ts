@@ -77,11 +77,9 @@ export const CROWD = 60
  */
 export function draw(graph: Graph, all: boolean, unfolded: ReadonlySet<string>): Drawn {
   const parent = new Map<string, string>()
-  const children = new Map<string, string[]>()
   for (const { kind, from, to } of graph.edges) {
     if (kind === 'joins') continue
     if (!parent.has(to)) parent.set(to, from)
-    children.set(from, [...(children.get(from) ?? []), to])
   }
   const byId = new Map(graph.nodes.map((node) => [node.id, node]))
   const shown = (node: GraphNode) => node.path || node.near || node.trigger
@@ -93,6 +91,8 @@ export function draw(graph: Graph, all: boolean, unfolded: ReadonlySet<string>):
     return shown(node) || above?.path === true
   })
   const whole = new Set<string>(kept.filter(shown).map(({ id }) => id))
+  // A root that started something is what its blocks hang from.
+  if (all) for (const up of parent.values()) if (!parent.has(up) && byId.has(up)) whole.add(up)
   // A node with drawn children can't be a dot: its edge needs an end.
   for (const id of [...whole]) for (let up = parent.get(id), n = 0; up !== undefined && n < 1000 && !whole.has(up); up = parent.get(up), n += 1) whole.add(up)
   const groups = new Map<string, GraphNode[]>()
@@ -100,7 +100,9 @@ export function draw(graph: Graph, all: boolean, unfolded: ReadonlySet<string>):
     if (whole.has(node.id)) continue
     const above = ancestorIn(whole, parent, node.id)
     const key = `${above ?? ''}\u0000${node.name}`
-    groups.set(key, [...(groups.get(key) ?? []), node])
+    const group = groups.get(key)
+    if (group) group.push(node)
+    else groups.set(key, [node])
   }
   const blocks: Block[] = []
   const single: GraphNode[] = []
@@ -113,9 +115,10 @@ export function draw(graph: Graph, all: boolean, unfolded: ReadonlySet<string>):
   }
   const drawnIds = new Set([...whole, ...single.map(({ id }) => id)])
   const edges = graph.edges.filter(({ from, to }) => drawnIds.has(from) && drawnIds.has(to))
+  const reached = new Set(edges.map(({ to }) => to))
   for (const node of single) {
     const above = ancestorIn(whole, parent, node.id)
-    if (above !== undefined && !edges.some(({ to }) => to === node.id)) edges.push({ id: `under:${node.id}`, from: above, to: node.id, kind: 'starts', path: false })
+    if (above !== undefined && !reached.has(node.id)) edges.push({ id: `under:${node.id}`, from: above, to: node.id, kind: 'starts', path: false })
   }
   for (const block of blocks) if (block.parent !== undefined) edges.push({ id: `fold:${block.id}`, from: block.parent, to: block.id, kind: 'starts', path: false })
   return { nodes: graph.nodes.filter(({ id }) => drawnIds.has(id)), blocks, edges, crowded: true }

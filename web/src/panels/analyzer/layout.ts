@@ -1,7 +1,7 @@
 /** Places the nodes: ELK's layered layout, left to right, in a worker so that the page stays awake. */
 import ELK, { type ElkNode } from 'elkjs/lib/elk-api'
 
-import type { Block, Drawn, GraphNode } from './graph'
+import type { Block, Drawn, GraphEdge, GraphNode } from './graph'
 
 export interface Size {
   width: number
@@ -15,10 +15,10 @@ export const DOTS = 12
 
 /** How large a node is drawn; edges meet the middle of its glyph. */
 export function sizeOf(node: GraphNode, dim: boolean, crowded: boolean): Size {
-  if (dim) return { width: 168, height: 42, port: 21 }
-  if (crowded) return { width: 120, height: 66, port: 24 }
-  if (node.kind === 'connection') return { width: 156, height: node.joined ? 112 : 88, port: 24 }
-  return { width: 164, height: 118, port: 24 }
+  if (dim) return { width: 148, height: 42, port: 21 }
+  if (crowded) return { width: 112, height: 66, port: 24 }
+  if (node.kind === 'connection') return { width: 140, height: node.joined ? 112 : 88, port: 24 }
+  return { width: 140, height: 118, port: 24 }
 }
 
 /** A block grows with its dots. */
@@ -30,9 +30,9 @@ export function blockSize(block: Block): Size {
 const OPTIONS = {
   'elk.algorithm': 'layered',
   'elk.direction': 'RIGHT',
-  'elk.layered.spacing.nodeNodeBetweenLayers': '58',
+  'elk.layered.spacing.nodeNodeBetweenLayers': '16',
   'elk.spacing.nodeNode': '26',
-  'elk.layered.spacing.edgeNodeBetweenLayers': '20',
+  'elk.layered.spacing.edgeNodeBetweenLayers': '8',
   'elk.spacing.componentComponent': '60',
   'elk.layered.nodePlacement.strategy': 'NETWORK_SIMPLEX',
   'elk.layered.nodePlacement.favorStraightEdges': 'true',
@@ -65,13 +65,18 @@ export async function layout(drawn: Drawn, dimmed: (node: GraphNode) => boolean)
       { id: `${id}>out`, x: size.width, y: size.port, width: 0, height: 0, layoutOptions: { 'elk.port.side': 'EAST' } },
     ],
   })
+  // What only a join leads to may stand right of what it joins: a server of a file needs no column of its own at the left.
+  const rooted = new Set(drawn.edges.flatMap(({ kind, from, to }) => (kind === 'joins' ? [] : [from, to])))
+  const ends = ({ kind, from, to }: GraphEdge) => (kind === 'joins' && !rooted.has(from) ? { sources: [`${to}>out`], targets: [`${from}>in`] } : { sources: [`${from}>out`], targets: [`${to}>in`] })
   const first = drawn.nodes.filter(({ path }) => path)
   const rest = drawn.nodes.filter(({ path }) => !path)
+  performance.mark('layout')
   const solved = await elk().layout({
     id: 'root',
     layoutOptions: OPTIONS,
     children: [...first, ...rest].map((node) => item(node.id, sizeOf(node, dimmed(node), drawn.crowded))).concat(drawn.blocks.map((block) => item(block.id, blockSize(block)))),
-    edges: drawn.edges.map((edge) => ({ id: edge.id, sources: [`${edge.from}>out`], targets: [`${edge.to}>in`], layoutOptions: edge.path ? STRAIGHT : edge.kind === 'joins' ? LOOSE : PLAIN })),
+    edges: drawn.edges.map((edge) => ({ id: edge.id, ...ends(edge), layoutOptions: edge.path ? STRAIGHT : edge.kind === 'joins' ? LOOSE : PLAIN })),
   })
+  performance.measure('layout', 'layout')
   return new Map((solved.children ?? []).map(({ id, x = 0, y = 0 }) => [id, { x, y }]))
 }

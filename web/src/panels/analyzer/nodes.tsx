@@ -18,6 +18,8 @@ export interface ThingData extends Record<string, unknown> {
 }
 export type ThingNode = Node<ThingData, 'thing'>
 
+const SIDES = [['left', Position.Left], ['right', Position.Right], ['top', Position.Top], ['bottom', Position.Bottom]] as const
+
 const SHELLS = /^(?:cmd|powershell|pwsh|powershell_ise|bash|sh|zsh|dash|wscript|cscript)(?:\.exe)?$/i
 
 function glyph(node: GraphNode, dim: boolean): Icon {
@@ -35,7 +37,7 @@ export const Thing = memo(function Thing({ data }: NodeProps<ThingNode>) {
   const shape = `glyph ${node.kind}`
   return (
     <div className={`thing${dim ? ' dim' : ''}${crowded ? ' crowded' : ''}${node.trigger ? ' trigger' : ''}${picked ? ' picked' : ''}`} data-kind={node.kind} data-name={node.name} data-path={node.path}>
-      <Handle type="target" position={Position.Left} isConnectable={false} />
+      <Handles />
       <div className={shape}>
         <Glyph size={dim || crowded ? 18 : 23} stroke={1.4} aria-hidden />
         {severity && <span className="mark"><SeverityMark severity={severity} size={crowded ? 18 : 20} /></span>}
@@ -47,11 +49,22 @@ export const Thing = memo(function Thing({ data }: NodeProps<ThingNode>) {
         {(!crowded || picked) && <div className="sub">{node.sub}</div>}
       </div>
       {!dim && !crowded && node.kind !== 'connection' && <Badges node={node} />}
-      {!dim && !crowded && node.joined && <div className="both-seen"><IconLink size={11} aria-hidden /> host and network saw it</div>}
-      <Handle type="source" position={Position.Right} isConnectable={false} />
+      {!dim && !crowded && node.joined && <div className="both-seen"><IconLink size={11} aria-hidden /> host = network</div>}
     </div>
   )
 })
+
+/** Edges come and go at every side; `sidesOf` in canvas.tsx picks which. */
+function Handles() {
+  return (
+    <>
+      {SIDES.flatMap(([side, position]) => [
+        <Handle key={`in-${side}`} id={`in-${side}`} type="target" position={position} isConnectable={false} />,
+        <Handle key={`out-${side}`} id={`out-${side}`} type="source" position={position} isConnectable={false} />,
+      ])}
+    </>
+  )
+}
 
 /** Counts of events by category; a dot where there is none. */
 export function Badges({ node }: { node: GraphNode }) {
@@ -81,7 +94,7 @@ export const Crowd = memo(function Crowd({ data }: NodeProps<CrowdNode>) {
   const most = DOTS * 12
   return (
     <div className="crowd" data-name={block.name}>
-      <Handle type="target" position={Position.Left} isConnectable={false} />
+      <Handle id="in-left" type="target" position={Position.Left} isConnectable={false} />
       <div className="crowd-name">{block.name} {block.members.length > 1 && <b>{block.members.length}</b>}</div>
       <svg width={DOTS * 9} height={Math.ceil(Math.min(most, block.members.length) / DOTS) * 9} aria-hidden="true">
         {block.members.slice(0, most).map((member, index) => {
