@@ -11,13 +11,15 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from tocsin.detect import Rule, RuleType
+from tocsin.detect._ancestors import LEVELS, RULE_HOT, Ancestors
 from tocsin.detect._hits import HitMaker, batch_of, hits_of
 from tocsin.detect._state import StateStage
+from tocsin.event.schema import HOT
 from tocsin.lang.fields import Names
-from tocsin.lang.ir import any_of
+from tocsin.lang.ir import TRUE, And, Or, Predicate, all_of, any_of, fields
 from tocsin.lang.lists import ListTable, expand
 from tocsin.pipeline.offline import NoHits
-from tocsin.ports import Document, Firing, Hit, Span
+from tocsin.ports import PROCESS_SCHEMA, Document, Firing, Hit, Span
 from tocsin.store import Store
 
 _LATER = 400 * 86_400_000_000
@@ -26,15 +28,60 @@ _LATER = 400 * 86_400_000_000
 def hits_in(
     store: Store, rule: Rule, types: Mapping[str, RuleType], names: Names, lists: ListTable, span: Span
 ) -> list[Hit]:
-    """The rule's hits among stored events of a span, in order of time."""
+    """The rule's hits among stored events of a span, in order of time. SQL gives candidates; the matcher, which knows
+    ancestors and what is worked out of an event's columns, decides."""
     steps = types[rule.type].steps(rule.plan)
     maker = HitMaker([rule], types, names, lists)
-    where = expand(any_of(*(step.where for step in steps)), lists)
+    maker.ancestors = StoredAncestors(store)
+    where = candidates(expand(any_of(*(step.where for step in steps)), lists))
     out: list[Hit] = []
     for batch in store.stream(where, span):
         out.extend(hits_of(maker.run(batch)))
     out.sort(key=lambda hit: (hit.time, hit.tie or 0, hit.id))
     return out
+
+
+class StoredAncestors(Ancestors):
+    """Ancestors read from the table `processes`, for the events of a batch."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__()
+        self._store = store
+
+    def widen(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """See `Ancestors.widen`."""
+        hosts = batch.column("host.name").cast(pa.string()).to_pylist()
+        wanted: dict[str, set[str]] = {}
+        for host, entity in zip(
+            hosts, batch.column("process.parent.entity_id").cast(pa.string()).to_pylist(), strict=True
+        ):
+            if host is not None and entity is not None:
+                wanted.setdefault(host, set()).add(entity)
+        for host, entities in wanted.items():
+            level = entities
+            for _ in LEVELS:
+                missing = sorted(entity for entity in level if (host, entity) not in self._known)
+                if not missing:
+                    break
+                rows = self._store.processes(host, missing)
+                self.add(pa.RecordBatch.from_pylist([_as_row(row) for row in rows.values()], schema=PROCESS_SCHEMA))
+                level = {row["parent"] for row in rows.values() if row.get("parent")}
+        return super().widen(batch)
+
+
+def _as_row(row: Document) -> Document:
+    return {**row, "start": None}  # a time as text, which nobody asks for here
+
+
+def candidates(node: Predicate) -> Predicate:
+    """The predicate with every test that only the matcher can make taken for met: it holds at least where the whole
+    one does."""
+    if isinstance(node, And):
+        return all_of(*(candidates(item) for item in node.items))
+    if isinstance(node, Or):
+        return any_of(*(candidates(item) for item in node.items))
+    made_up = any(source.name in RULE_HOT and source.name not in HOT for f in fields(node) for source in f.sources)
+    return TRUE if made_up else node
 
 
 def firings_in(
