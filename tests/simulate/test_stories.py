@@ -64,7 +64,7 @@ def test_every_record_is_read_as_what_it_is(told: Callable[..., Any], shipped: b
         assert abs(moment / 1e6 - emission.time.timestamp()) < 1
 
 
-@pytest.mark.parametrize("seed", [*range(4), 4242, 987_654_321])
+@pytest.mark.parametrize("seed", [0, 1, 4242, 987_654_321])
 def test_the_demo_is_found_exactly(told: Callable[..., Any], seed: int) -> None:
     found = told("demo", seed=seed)
     on_view = found.on_view()
