@@ -20,12 +20,14 @@ from tocsin.api._context import Context
 from tocsin.api.app import create
 from tocsin.cli._client import SOCKET
 from tocsin.config import Settings
-from tocsin.errors import ConfigError
+from tocsin.errors import ConfigError, TocsinError
 from tocsin.pipeline.plans import plan_of
 from tocsin.pipeline.service import Service
 
 # The longest path of a Unix socket that Linux takes.
 _LONGEST: Final = 107
+# Seconds between two writings of sources' figures.
+_KEEP: Final = 5.0
 log = logging.getLogger(__name__)
 
 
@@ -40,6 +42,25 @@ class Running:
         # What people decided while the store was not there, or its mirror was lost half-way.
         self.service.store.write_triage([each.mirrored() for each in self.state.triage.changed_since(0)])
 
+        self._ended = threading.Event()
+        self._keeper = threading.Thread(target=self._keeping, name="sources", daemon=True)
+
+    def _keeping(self) -> None:
+        while not self._ended.wait(_KEEP):
+            self._keep()
+
+    def _keep(self) -> None:
+        """Write down what sources have sent, so that a restart does not forget it."""
+        changes = self.service.sources.drain()
+        if not changes:
+            return
+        try:
+            self.state.sources.add(changes)
+        except TocsinError as error:
+            log.warning("the figures of sources could not be written: %s", error)
+            return
+        self.context.bus.publish("sources", {"id": ""})
+
     @property
     def url(self) -> str:
         """Where the page is."""
@@ -49,13 +70,19 @@ class Running:
 
     def start(self) -> None:
         """Start the children; returns when they are up."""
+        self.service.sources.known(self.state.sources.all())
         self.service.start()
         self.context.notify.start()
+        self._keeper.start()
 
     def stop(self) -> None:
         """End everything in order."""
+        self._ended.set()
         self.context.notify.stop()
         self.service.stop()
+        if self._keeper.is_alive():
+            self._keeper.join(10)
+        self._keep()
         self.state.close()
 
     def serve(self, when_up: Callable[[], None]) -> None:

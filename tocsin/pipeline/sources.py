@@ -1,14 +1,19 @@
-"""The health of sources: what each sender of each dataset sent, how much, how late, what could not be read and why."""
+"""The health of sources: what each sender of each dataset sent, how much, how late, what could not be read and why.
+
+Counted in memory; `drain` gives what came since the last call, for the state, from which `known` brings it back after
+a start.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tocsin.event import time
 from tocsin.event.time import SECOND
+from tocsin.state.sources import Source
 
 MINUTES: Final = 60
 LIMIT: Final = 10_000
@@ -48,6 +53,7 @@ class Sources:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._seen: dict[tuple[str, str], Seen] = {}
+        self._changed: dict[tuple[str, str], Source] = {}
 
     def add(self, health: Mapping[tuple[str, str], Mapping[str, Any]]) -> None:
         """What a worker saw in a stretch."""
@@ -58,6 +64,7 @@ class Sources:
                 if known is None:
                     place = key if len(self._seen) < LIMIT else _OTHER
                     known = self._seen.setdefault(place, Seen(first_seen=now))
+                self._change(key, more, now)
                 known.events += more["events"]
                 known.bytes += more["bytes"]
                 known.overflowed += more["overflowed"]
@@ -71,6 +78,42 @@ class Sources:
                 known.minutes[minute] = known.minutes.get(minute, 0) + more["events"]
                 for old in [m for m in known.minutes if m <= minute - MINUTES]:
                     del known.minutes[old]
+
+    def _change(self, key: tuple[str, str], more: Mapping[str, Any], now: int) -> None:
+        change = self._changed.setdefault(key, Source(*key, first=now))
+        change.events += more["events"]
+        change.bytes += more["bytes"]
+        change.overflowed += more["overflowed"]
+        change.late += more["late"]
+        change.unparsed += sum(more["unparsed"].values())
+        change.last = now
+        if more["last"]:
+            change.newest = max(change.newest or more["last"], more["last"])
+        reasons = dict(change.reasons)
+        for reason, count in more["unparsed"].items():
+            reasons[reason] = reasons.get(reason, 0) + count
+        change.reasons = reasons
+
+    def drain(self) -> list[Source]:
+        """What came since the last call."""
+        with self._lock:
+            changed, self._changed = self._changed, {}
+            return list(changed.values())
+
+    def known(self, sources: Iterable[Source]) -> None:
+        """After a start: what was counted before."""
+        with self._lock:
+            for each in sources:
+                self._seen[each.dataset, each.sender] = Seen(
+                    events=each.events,
+                    bytes=each.bytes,
+                    overflowed=each.overflowed,
+                    late=each.late,
+                    last=each.newest or 0,
+                    first_seen=each.first,
+                    last_seen=each.last,
+                    unparsed=dict(each.reasons),
+                )
 
     def all(self) -> dict[tuple[str, str], Seen]:
         """A copy of what is known."""
