@@ -18,7 +18,7 @@ import pytest
 import zstandard
 
 from tests.conftest import ROOT
-from tocsin.collect import _read
+from tocsin.collect import _packed, _read
 from tocsin.collect.file import Files, Settings
 from tocsin.errors import BusyError
 from tocsin.event.records import Chunk
@@ -212,7 +212,7 @@ def test_a_compressed_file_that_is_still_written_is_read_on(tmp_path: Path) -> N
 
 
 def test_a_bomb_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_read, "HONEST", 4 << 20)
+    monkeypatch.setattr(_packed, "HONEST", 4 << 20)
     watched = Watched(tmp_path, "*.log", "*.gz")
     (tmp_path / "bomb.gz").write_bytes(zlib.compress(bytes(64 << 20), 9, 31))
     add(tmp_path / "good.log", b"one\n")

@@ -17,8 +17,9 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tocsin.collect import _read
-from tocsin.collect._read import Cutter, UnreadableError, decompressed, fingerprint, read_file, recognise
+from tocsin.collect import _packed, _read
+from tocsin.collect._packed import UnreadableError, decompressed
+from tocsin.collect._read import Cutter, fingerprint, read_file, recognise
 from tocsin.event.records import Chunk, length_prefixed
 
 ZEEK = b"""#separator \\x09
@@ -138,7 +139,7 @@ def test_what_was_there_before_the_break_is_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("packer", ["gzip", "zstd"])
 def test_refuses_a_bomb(monkeypatch: pytest.MonkeyPatch, packer: str) -> None:
-    monkeypatch.setattr(_read, "HONEST", 4 << 20)
+    monkeypatch.setattr(_packed, "HONEST", 4 << 20)
     zeros = bytes(64 << 20)
     packed = zlib.compress(zeros, 9, 31) if packer == "gzip" else zstandard.ZstdCompressor(19).compress(zeros)
     out = 0
@@ -146,7 +147,7 @@ def test_refuses_a_bomb(monkeypatch: pytest.MonkeyPatch, packer: str) -> None:
         for block in decompressed(io.BytesIO(packed), "x"):
             assert len(block) <= 1 << 20
             out += len(block)
-    assert out <= max(4 << 20, _read.RATIO * len(packed)) + (1 << 20)
+    assert out <= max(4 << 20, _packed.RATIO * len(packed)) + (1 << 20)
 
 
 def test_repetitive_logs_are_no_bomb() -> None:

@@ -25,21 +25,9 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from tocsin.collect import Collector
+from tocsin.collect._packed import CHUNK, UnreadableError, as_utf8, decompressed, packed
 from tocsin.collect._positions import Position, Positions
-from tocsin.collect._read import (
-    CHUNK,
-    FINGERPRINT,
-    Cutter,
-    Piece,
-    UnreadableError,
-    as_utf8,
-    chunk,
-    decompressed,
-    fingerprint,
-    packed,
-    read_file,
-    recognise,
-)
+from tocsin.collect._read import FINGERPRINT, Cutter, Piece, chunk, fingerprint, read_file, recognise
 from tocsin.errors import BusyError, quoted
 from tocsin.event.records import Chunk, Origin
 from tocsin.metrics import counter

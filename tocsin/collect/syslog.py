@@ -147,6 +147,9 @@ class Syslog:
         settings = self._settings
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        # Senders of syslog never read; a session ticket left unread makes their close a reset, and what is on its way
+        # is lost.
+        context.num_tickets = 0
         try:
             assert settings.tls_cert is not None
             context.load_cert_chain(settings.tls_cert, settings.tls_key)
@@ -270,6 +273,10 @@ class Syslog:
                             return  # the rest of a counted message could not be told from the next
                         due = time.monotonic()
                     continue
+                except OSError:
+                    # The sender has reset the connection; asyncio gives no more, but what had come is there.
+                    gathered += framer.feed(bytes(getattr(reader, "_buffer", b"")))
+                    raise
                 if not data:
                     return
                 messages = framer.feed(data)
