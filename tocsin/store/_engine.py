@@ -259,7 +259,7 @@ class ServerEngine(_Pooled):
 def _insert_settings(token: str | None) -> str:
     # One block whatever the engine would cut it to: its token then stands for all of it.
     settings = ["min_insert_block_size_rows = 1048576", "min_insert_block_size_bytes = 1073741824"]
-    settings += ["max_insert_threads = 1", "max_threads = 1"]
+    settings += ["max_insert_threads = 1", "max_threads = 1", "max_block_size = 65536"]
     if token:
         spelt = token.replace("\\", "\\\\").replace("'", "\\'")
         settings += ["insert_deduplicate = 1", f"insert_deduplication_token = '{spelt}'"]
@@ -278,6 +278,10 @@ def _session(memory: Memory) -> dict[str, Any]:
         "short_circuit_function_evaluation": "enable",
         "use_uncompressed_cache": 0,
         "max_execution_time": 120,
+        # 65,000 originals of 3 KB at a time, a thread, would be more than a search may take.
+        "max_block_size": 8192,
+        "preferred_block_size_bytes": 4 << 20,
+        "preferred_max_column_in_block_size_bytes": 4 << 20,
     }
     if memory.threads:
         settings["max_threads"] = memory.threads
