@@ -17,7 +17,7 @@ from tocsin.store import Store
 from tocsin.store._engine import MemoryRefusedError
 from tocsin.store._write import BLOCK
 
-MONTH = 2_629_800_000_000
+MONTH = 32 * 86_400_000_000
 
 
 def hits(generation: str, rows: int = 3) -> pa.RecordBatch:
