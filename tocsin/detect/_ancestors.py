@@ -31,6 +31,16 @@ COLUMNS: Final[dict[str, Column]] = {
 # What rules' names are resolved with: hot columns, the ancestors, and what is worked out of an event's own columns.
 RULE_HOT: Final[Mapping[str, Column]] = {**HOT, **COLUMNS, **_derived.COLUMNS}
 
+_PID_COLUMNS: Final = (
+    "host.name",
+    "process.pid",
+    "process.parent.pid",
+    "process.parent.executable",
+    "process.name",
+    "process.executable",
+    "process.command_line",
+    "tocsin.canonical.command_line",
+)
 _OWN: Final = {
     "name": "process.parent.name",
     "executable": "process.parent.executable",
@@ -61,6 +71,8 @@ class Ancestors:
     def __init__(self, limit: int = 100_000) -> None:
         self.limit = limit
         self._known: OrderedDict[tuple[str, str], Process] = OrderedDict()
+        # By host and pid, with its own ancestors: only for what names its parent so.
+        self._pids: OrderedDict[tuple[str | None, int | None], tuple[Process, ...]] = OrderedDict()
 
     def add(self, processes: pa.RecordBatch) -> None:
         """Remember processes."""
@@ -83,12 +95,36 @@ class Ancestors:
             hosts = batch.column("host.name").take(index).to_pylist()
             for row, host, entity in zip(rows, hosts, parents.take(index).to_pylist(), strict=True):
                 self._climb(columns, n, row, host, entity)
+        self._by_pid(columns, batch)
         self._own(columns, batch)
         arrays = [
             pa.array(columns[name], pa.string()) if name in columns else pa.nulls(n, pa.string()) for name in COLUMNS
         ]
         schema = pa.schema([*batch.schema, *(pa.field(name, pa.string()) for name in COLUMNS)])
         return pa.RecordBatch.from_arrays([*batch.columns, *arrays], schema=schema)
+
+    def _by_pid(self, columns: dict[str, list[str | None]], batch: pa.RecordBatch) -> None:
+        """Ancestors of the starts that name their parent by pid only (Security 4688), if its executable agrees."""
+        by_code = pc.equal(batch.column("event.code").cast(pa.string()), "4688")
+        rows = pc.indices_nonzero(pc.and_(by_code, batch.column("process.parent.entity_id").is_null()))
+        if not len(rows):
+            return
+        taken = [batch.column(name).take(rows).to_pylist() for name in _PID_COLUMNS]
+        for row, host, pid, parent_pid, parent, name, executable, line, canonical in zip(
+            rows.to_pylist(), *taken, strict=True
+        ):
+            chain = self._pids.get((host, parent_pid), ())
+            if chain and parent is not None and parent != chain[0].executable:
+                chain = ()
+            for level, process in zip(LEVELS, chain, strict=False):
+                for part in PARTS:
+                    if (value := getattr(process, part)) is not None:
+                        column = columns.setdefault(f"tocsin.ancestor.{level}.{part}", [None] * batch.num_rows)
+                        column[row] = value
+            self._pids[host, pid] = (Process(None, name, executable, line, canonical), *chain[: len(LEVELS) - 1])
+            self._pids.move_to_end((host, pid))
+        while len(self._pids) > self.limit:
+            self._pids.popitem(last=False)
 
     def _own(self, columns: dict[str, list[str | None]], batch: pa.RecordBatch) -> None:
         """The event's own word on its parent: it is there even if the parent's start was not seen."""
