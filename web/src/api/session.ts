@@ -50,8 +50,9 @@ export function useSignOut() {
     mutationFn: () => request<undefined>('DELETE', '/session'),
     onSettled: () => {
       setCsrf('')
-      queries.clear()
+      // First the person, whom the page watches; then everything that was seen.
       queries.setQueryData(['me'], null)
+      queries.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== 'me' })
     },
   })
 }
