@@ -71,7 +71,10 @@ def scan(
         lists_dir=str(lists_dir) if lists_dir else None,
         exceptions=_query.exceptions(exceptions),
     )
-    knowledge = Knowledge(plan)
+    knowledge = Knowledge(plan, cache=cache)
+    if cache is not None:
+        cache.mkdir(parents=True, exist_ok=True)
+        knowledge.loader.save()
     broken = [rule for rule in knowledge.all_rules if rule.plan is None]
     if broken:
         _output.note(f"{len(broken)} of {len(knowledge.all_rules)} rules can't run: tocsin rules check says why")

@@ -18,6 +18,7 @@ from tocsin.detect._blind import blind
 from tocsin.errors import QueryError, TocsinError, UnsupportedError
 from tocsin.event.ids import stable_id
 from tocsin.lang import sigma
+from tocsin.lang.cache import RuleCache
 from tocsin.lang.fields import Names
 from tocsin.lang.sigma import SigmaRule
 from tocsin.ports import Lists
@@ -37,7 +38,7 @@ class Loader:
     """Reads rule files.
 
     `provided` are the fields that enabled products set and `datasets` theirs: with them, rules that can't see anything
-    are `blind`; without (None), none is.
+    are `blind`; without (None), none is. `cache` is a file in which lowered Sigma rules are kept.
     """
 
     def __init__(
@@ -47,12 +48,14 @@ class Loader:
         *,
         provided: frozenset[str] | None = None,
         datasets: frozenset[str] = frozenset(),
+        cache: Path | None = None,
     ) -> None:
         self.names = names
         self.lists = lists
         self.types: Mapping[str, RuleType] = types()
         self.provided = provided
         self.datasets = datasets
+        self._cache = RuleCache(cache, names) if cache is not None else None
 
     def paths(self, paths: Iterable[Path]) -> list[Rule]:
         """All rules of files and folders, in order of path. Two of one id: the first counts, the second is
@@ -129,7 +132,14 @@ class Loader:
         return _elastic.read(text, path, self.types, Lowering(self.names, self.lists, path))
 
     def _sigma(self, path: str, text: str) -> list[SigmaRule]:
+        if self._cache is not None:
+            return self._cache.load(text, path, lists=self._list_names())
         return sigma.load(text, self.names, path, lists=self._list_names())
+
+    def save(self) -> None:
+        """Keep what Sigma rules were lowered to, for the next start. One process of a data folder does so."""
+        if self._cache is not None:
+            self._cache.save()
 
     def _list_names(self) -> Iterable[str]:
         names = getattr(self.lists, "names", None)

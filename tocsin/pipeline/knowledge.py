@@ -59,6 +59,10 @@ class Plan:
         return cls(**raw)
 
 
+# Lowered Sigma rules, in a process's cache folder: core writes it, workers read it.
+SIGMA = "sigma.rules"
+
+
 def shipped_rules() -> Path:
     """The folder of the rules that come with Tocsin."""
     return Path(str(files("tocsin"))) / "rules"
@@ -72,7 +76,7 @@ def shipped_lists() -> Path:
 class Knowledge:
     """The products, names, lists and rules of one process."""
 
-    def __init__(self, plan: Plan, *, normaliser: Normaliser | None = None) -> None:
+    def __init__(self, plan: Plan, *, normaliser: Normaliser | None = None, cache: Path | None = None) -> None:
         self.plan = plan
         self.normaliser = normaliser or Normaliser(keep_original=plan.keep_original)
         aliases = self.normaliser.aliases
@@ -87,6 +91,7 @@ class Knowledge:
             self.lists,
             provided=provided or None,
             datasets=frozenset(stream.dataset for stream in streams),
+            cache=cache / SIGMA if cache is not None else None,
         )
         self.types = self.loader.types
         self.rules: dict[str, Rule] = {}

@@ -55,7 +55,8 @@ class Service:
             each.mkdir(exist_ok=True, mode=0o700)
         for left in self.spool.glob("*.arrow"):
             left.unlink()  # of a run that was killed: its stretches come again
-        self.knowledge = Knowledge(plan)
+        self.knowledge = Knowledge(plan, cache=self.cache)
+        self.knowledge.loader.save()
         self.store: Store = stores.open(
             settings.store_address,
             memory=Memory(**settings.store.model_dump(exclude={"address"})),
@@ -106,7 +107,7 @@ class Service:
     def replan(self, plan: Plan) -> None:
         """Other rules, lists or exceptions, in every process."""
         self.plan = plan
-        self.knowledge = Knowledge(plan, normaliser=self.knowledge.normaliser)
+        self.knowledge = Knowledge(plan, normaliser=self.knowledge.normaliser, cache=self.cache)
         self.core.learn(self.knowledge)
         dumped = plan.dump()
         with self._guard:

@@ -136,7 +136,7 @@ class _Worker:
         return True
 
     def _take(self, plan: bytes) -> None:
-        knowledge = Knowledge(Plan.load(plan), normaliser=self.normaliser)
+        knowledge = Knowledge(Plan.load(plan), normaliser=self.normaliser, cache=self.cache)
         self.normaliser = knowledge.normaliser
         self.hits = HitMaker(knowledge.running, knowledge.types, knowledge.names, knowledge.lists, self.cache)
         self.hits_version = knowledge.lists.version()
