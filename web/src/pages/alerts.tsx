@@ -251,7 +251,7 @@ function NarrowAlert({ alert }: { alert: AlertRow }) {
     <>
       <SeverityMark severity={alert.severity} />
       <b className="cut" style={{ fontWeight: 520 }}>{alert.rule}</b>
-      <span className="t3 tm"><Time at={alert.time} detail="minute" /></span>
+      <span className="t3 tm"><Time at={alert.time} detail="short" /></span>
       <span />
       <span className="t3 cut" style={{ gridColumn: '2 / 4', fontSize: 12 }}>{alert.reason}</span>
     </>

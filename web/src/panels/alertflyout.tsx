@@ -69,7 +69,7 @@ export function AlertFlyout({ id, tab, onTab, onClose, place }: AlertFlyoutProps
       head={alert ? (
         <>
           <Severity severity={alert.severity} />
-          <span className="t3">Risk <b className="risk" style={{ color: 'var(--text-1)' }}>{Math.round(alert.risk_score)}</b></span>
+          <span className="t3 nowrap">Risk <b className="risk" style={{ color: 'var(--text-1)' }}>{Math.round(alert.risk_score)}</b></span>
           <TriageMenus things={things} of="alerts" triage={alert.triage} />
           <span className="grow" />
           {place !== undefined && <span className="t3 nowrap only-wide">{place}</span>}

@@ -31,8 +31,8 @@ export function useNow(): Date {
 interface TimeProps {
   /** ISO 8601, UTC. */
   at: string
-  /** `table`: the clock today, day and clock before; `relative`: how long ago. */
-  detail?: Detail | 'table' | 'relative'
+  /** `table`: the clock today, day and clock before; `short`: the same without seconds; `relative`: how long ago. */
+  detail?: Detail | 'table' | 'relative' | 'short'
 }
 
 /** A moment; its date, zone and age stand in the tooltip. */
@@ -42,7 +42,7 @@ export function Time({ at, detail = 'table' }: TimeProps) {
   const moment = new Date(at)
   const full = `${formatTime(moment, zone, 'full')} ${zone === 'UTC' ? 'UTC' : 'local time'}`
   const ago = relative(moment, now)
-  const text = detail === 'relative' ? ago : detail === 'table' ? formatInTable(moment, zone, now) : formatTime(moment, zone, detail)
+  const text = detail === 'relative' ? ago : detail === 'table' || detail === 'short' ? formatInTable(moment, zone, now, detail === 'short') : formatTime(moment, zone, detail)
   // The browser's own tooltip: a table draws hundreds of these.
   return <time dateTime={at} title={detail === 'relative' ? full : `${full}, ${ago}`}>{text}</time>
 }

@@ -121,12 +121,12 @@ export function formatTime(moment: Date, zone: Zone, detail: Detail): string {
   }
 }
 
-/** Clock time for today's moments, day and clock for others: what a table shows. */
-export function formatInTable(moment: Date, zone: Zone, now: Date): string {
+/** Clock time for today's moments, day and clock for others: what a table shows; `short` leaves seconds out. */
+export function formatInTable(moment: Date, zone: Zone, now: Date, short = false): string {
   if (Number.isNaN(moment.getTime())) return 'no time'
   const a = parts(moment, zone)
   const b = parts(now, zone)
-  const clock = formatTime(moment, zone, 'clock')
+  const clock = formatTime(moment, zone, 'clock').slice(0, short ? 5 : undefined)
   if (a.y === b.y && a.mo === b.mo && a.d === b.d) return clock
   return a.y === b.y ? `${a.d} ${MONTHS[a.mo] ?? ''} ${clock}` : formatTime(moment, zone, 'full')
 }

@@ -229,6 +229,10 @@ export type AuditEntry = {
         [key: string]: unknown;
     };
     /**
+     * Id
+     */
+    id: number;
+    /**
      * Peer
      */
     peer?: string | null;
@@ -329,7 +333,8 @@ export type Delivery = {
 /**
  * Edge
  *
- * `started` and `ran` are the tree; `connected` leads to a connection, `wrote` to a script's file, `same` joins flows.
+ * `started` and `ran` are the tree; `connected` leads to a connection, `wrote` to a script's file, `same` joins
+ * flows.
  */
 export type Edge = {
     /**
@@ -1034,7 +1039,8 @@ export type NewKey = {
  *
  * A process, a script that a shell ran, a connection's far end, or the writer of a file.
  *
- * `counts` are events of the node by category: file, registry, network, dns, library, script. `facts` are shown in the panel.
+ * `counts` are events of the node by category: file, registry, network, dns, library, script. `facts` are shown in
+ * the panel.
  */
 export type Node = {
     /**
@@ -1631,7 +1637,8 @@ export type Scored = {
 /**
  * SearchPage
  *
- * `total` is exact. `next` is the `after` of the next page. A sequence query fills `sequences` (events in order).
+ * `total` is exact. `next` is the `after` of the next page. A sequence query fills `sequences` (events in
+ * order).
  */
 export type SearchPage = {
     /**
@@ -2261,3 +2268,1316 @@ export type UserDraft = {
      */
     username: string;
 };
+
+export type SearchApiV1AlertsSearchPostData = {
+    body: AlertSearch;
+    path?: never;
+    query?: never;
+    url: '/api/v1/alerts/search';
+};
+
+export type SearchApiV1AlertsSearchPostErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type SearchApiV1AlertsSearchPostError = SearchApiV1AlertsSearchPostErrors[keyof SearchApiV1AlertsSearchPostErrors];
+
+export type SearchApiV1AlertsSearchPostResponses = {
+    /**
+     * Successful Response
+     */
+    200: AlertPage;
+};
+
+export type SearchApiV1AlertsSearchPostResponse = SearchApiV1AlertsSearchPostResponses[keyof SearchApiV1AlertsSearchPostResponses];
+
+export type TrendApiV1AlertsTrendPostData = {
+    body: AlertSearch;
+    path?: never;
+    query?: never;
+    url: '/api/v1/alerts/trend';
+};
+
+export type TrendApiV1AlertsTrendPostErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type TrendApiV1AlertsTrendPostError = TrendApiV1AlertsTrendPostErrors[keyof TrendApiV1AlertsTrendPostErrors];
+
+export type TrendApiV1AlertsTrendPostResponses = {
+    /**
+     * Successful Response
+     */
+    200: HistogramPage;
+};
+
+export type TrendApiV1AlertsTrendPostResponse = TrendApiV1AlertsTrendPostResponses[keyof TrendApiV1AlertsTrendPostResponses];
+
+export type TriageApiV1AlertsTriagePostData = {
+    body: TriageRequest;
+    path?: never;
+    query?: never;
+    url: '/api/v1/alerts/triage';
+};
+
+export type TriageApiV1AlertsTriagePostErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type TriageApiV1AlertsTriagePostError = TriageApiV1AlertsTriagePostErrors[keyof TriageApiV1AlertsTriagePostErrors];
+
+export type TriageApiV1AlertsTriagePostResponses = {
+    /**
+     * Successful Response
+     */
+    200: TriageResult;
+};
+
+export type TriageApiV1AlertsTriagePostResponse = TriageApiV1AlertsTriagePostResponses[keyof TriageApiV1AlertsTriagePostResponses];
+
+export type AlertApiV1AlertsIdGetData = {
+    body?: never;
+    path: {
+        /**
+         * Id
+         */
+        id: string;
+    };
+    query?: never;
+    url: '/api/v1/alerts/{id}';
+};
+
+export type AlertApiV1AlertsIdGetErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type AlertApiV1AlertsIdGetError = AlertApiV1AlertsIdGetErrors[keyof AlertApiV1AlertsIdGetErrors];
+
+export type AlertApiV1AlertsIdGetResponses = {
+    /**
+     * Successful Response
+     */
+    200: AlertDetail;
+};
+
+export type AlertApiV1AlertsIdGetResponse = AlertApiV1AlertsIdGetResponses[keyof AlertApiV1AlertsIdGetResponses];
+
+export type AddNoteApiV1AlertsIdNotesPostData = {
+    body: NoteRequest;
+    path: {
+        /**
+         * Id
+         */
+        id: string;
+    };
+    query?: never;
+    url: '/api/v1/alerts/{id}/notes';
+};
+
+export type AddNoteApiV1AlertsIdNotesPostErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type AddNoteApiV1AlertsIdNotesPostError = AddNoteApiV1AlertsIdNotesPostErrors[keyof AddNoteApiV1AlertsIdNotesPostErrors];
+
+export type AddNoteApiV1AlertsIdNotesPostResponses = {
+    /**
+     * Successful Response
+     */
+    200: Note;
+};
+
+export type AddNoteApiV1AlertsIdNotesPostResponse = AddNoteApiV1AlertsIdNotesPostResponses[keyof AddNoteApiV1AlertsIdNotesPostResponses];
+
+export type GraphApiV1AnalyzerGetData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Alert
+         */
+        alert?: string | null;
+        /**
+         * Event
+         */
+        event?: string | null;
+    };
+    url: '/api/v1/analyzer';
+};
+
+export type GraphApiV1AnalyzerGetErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type GraphApiV1AnalyzerGetError = GraphApiV1AnalyzerGetErrors[keyof GraphApiV1AnalyzerGetErrors];
+
+export type GraphApiV1AnalyzerGetResponses = {
+    /**
+     * Successful Response
+     */
+    200: Graph;
+};
+
+export type GraphApiV1AnalyzerGetResponse = GraphApiV1AnalyzerGetResponses[keyof GraphApiV1AnalyzerGetResponses];
+
+export type EventsApiV1AnalyzerEventsGetData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Node
+         */
+        node: string;
+        /**
+         * Graph
+         */
+        graph: string;
+        /**
+         * Category
+         */
+        category?: string | null;
+        /**
+         * Limit
+         */
+        limit?: number;
+    };
+    url: '/api/v1/analyzer/events';
+};
+
+export type EventsApiV1AnalyzerEventsGetErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type EventsApiV1AnalyzerEventsGetError = EventsApiV1AnalyzerEventsGetErrors[keyof EventsApiV1AnalyzerEventsGetErrors];
+
+export type EventsApiV1AnalyzerEventsGetResponses = {
+    /**
+     * Successful Response
+     */
+    200: SearchPage;
+};
+
+export type EventsApiV1AnalyzerEventsGetResponse = EventsApiV1AnalyzerEventsGetResponses[keyof EventsApiV1AnalyzerEventsGetResponses];
+
+export type AuditApiV1AuditGetData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Before
+         */
+        before?: number | null;
+        /**
+         * Limit
+         */
+        limit?: number;
+    };
+    url: '/api/v1/audit';
+};
+
+export type AuditApiV1AuditGetErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type AuditApiV1AuditGetError = AuditApiV1AuditGetErrors[keyof AuditApiV1AuditGetErrors];
+
+export type AuditApiV1AuditGetResponses = {
+    /**
+     * Response Audit Api V1 Audit Get
+     *
+     * Successful Response
+     */
+    200: Array<AuditEntry>;
+};
+
+export type AuditApiV1AuditGetResponse = AuditApiV1AuditGetResponses[keyof AuditApiV1AuditGetResponses];
+
+export type CompletionApiV1CompletePostData = {
+    body: CompleteRequest;
+    path?: never;
+    query?: never;
+    url: '/api/v1/complete';
+};
+
+export type CompletionApiV1CompletePostErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type CompletionApiV1CompletePostError = CompletionApiV1CompletePostErrors[keyof CompletionApiV1CompletePostErrors];
+
+export type CompletionApiV1CompletePostResponses = {
+    /**
+     * Response Completion Api V1 Complete Post
+     *
+     * Successful Response
+     */
+    200: Array<Suggestion>;
+};
+
+export type CompletionApiV1CompletePostResponse = CompletionApiV1CompletePostResponses[keyof CompletionApiV1CompletePostResponses];
+
+export type DocumentApiV1DocumentsOfIdGetData = {
+    body?: never;
+    path: {
+        /**
+         * Of
+         */
+        of: 'events' | 'alerts' | 'incidents';
+        /**
+         * Id
+         */
+        id: string;
+    };
+    query?: never;
+    url: '/api/v1/documents/{of}/{id}';
+};
+
+export type DocumentApiV1DocumentsOfIdGetErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type DocumentApiV1DocumentsOfIdGetError = DocumentApiV1DocumentsOfIdGetErrors[keyof DocumentApiV1DocumentsOfIdGetErrors];
+
+export type DocumentApiV1DocumentsOfIdGetResponses = {
+    /**
+     * Successful Response
+     */
+    200: Found;
+};
+
+export type DocumentApiV1DocumentsOfIdGetResponse = DocumentApiV1DocumentsOfIdGetResponses[keyof DocumentApiV1DocumentsOfIdGetResponses];
+
+export type FieldsApiV1FieldsGetData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Q
+         */
+        q?: string;
+        /**
+         * Of
+         */
+        of?: 'events' | 'alerts' | 'incidents';
+    };
+    url: '/api/v1/fields';
+};
+
+export type FieldsApiV1FieldsGetErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type FieldsApiV1FieldsGetError = FieldsApiV1FieldsGetErrors[keyof FieldsApiV1FieldsGetErrors];
+
+export type FieldsApiV1FieldsGetResponses = {
+    /**
+     * Response Fields Api V1 Fields Get
+     *
+     * Successful Response
+     */
+    200: Array<FieldInfo>;
+};
+
+export type FieldsApiV1FieldsGetResponse = FieldsApiV1FieldsGetResponses[keyof FieldsApiV1FieldsGetResponses];
+
+export type HistogramApiV1HistogramPostData = {
+    body: HistogramRequest;
+    path?: never;
+    query?: never;
+    url: '/api/v1/histogram';
+};
+
+export type HistogramApiV1HistogramPostErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type HistogramApiV1HistogramPostError = HistogramApiV1HistogramPostErrors[keyof HistogramApiV1HistogramPostErrors];
+
+export type HistogramApiV1HistogramPostResponses = {
+    /**
+     * Successful Response
+     */
+    200: HistogramPage;
+};
+
+export type HistogramApiV1HistogramPostResponse = HistogramApiV1HistogramPostResponses[keyof HistogramApiV1HistogramPostResponses];
+
+export type SearchApiV1IncidentsSearchPostData = {
+    body: IncidentSearch;
+    path?: never;
+    query?: never;
+    url: '/api/v1/incidents/search';
+};
+
+export type SearchApiV1IncidentsSearchPostErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type SearchApiV1IncidentsSearchPostError = SearchApiV1IncidentsSearchPostErrors[keyof SearchApiV1IncidentsSearchPostErrors];
+
+export type SearchApiV1IncidentsSearchPostResponses = {
+    /**
+     * Successful Response
+     */
+    200: IncidentPage;
+};
+
+export type SearchApiV1IncidentsSearchPostResponse = SearchApiV1IncidentsSearchPostResponses[keyof SearchApiV1IncidentsSearchPostResponses];
+
+export type TriageApiV1IncidentsTriagePostData = {
+    body: TriageRequest;
+    path?: never;
+    query?: never;
+    url: '/api/v1/incidents/triage';
+};
+
+export type TriageApiV1IncidentsTriagePostErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type TriageApiV1IncidentsTriagePostError = TriageApiV1IncidentsTriagePostErrors[keyof TriageApiV1IncidentsTriagePostErrors];
+
+export type TriageApiV1IncidentsTriagePostResponses = {
+    /**
+     * Successful Response
+     */
+    200: TriageResult;
+};
+
+export type TriageApiV1IncidentsTriagePostResponse = TriageApiV1IncidentsTriagePostResponses[keyof TriageApiV1IncidentsTriagePostResponses];
+
+export type IncidentApiV1IncidentsIdGetData = {
+    body?: never;
+    path: {
+        /**
+         * Id
+         */
+        id: string;
+    };
+    query?: never;
+    url: '/api/v1/incidents/{id}';
+};
+
+export type IncidentApiV1IncidentsIdGetErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type IncidentApiV1IncidentsIdGetError = IncidentApiV1IncidentsIdGetErrors[keyof IncidentApiV1IncidentsIdGetErrors];
+
+export type IncidentApiV1IncidentsIdGetResponses = {
+    /**
+     * Successful Response
+     */
+    200: IncidentDetail;
+};
+
+export type IncidentApiV1IncidentsIdGetResponse = IncidentApiV1IncidentsIdGetResponses[keyof IncidentApiV1IncidentsIdGetResponses];
+
+export type AddNoteApiV1IncidentsIdNotesPostData = {
+    body: NoteRequest;
+    path: {
+        /**
+         * Id
+         */
+        id: string;
+    };
+    query?: never;
+    url: '/api/v1/incidents/{id}/notes';
+};
+
+export type AddNoteApiV1IncidentsIdNotesPostErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type AddNoteApiV1IncidentsIdNotesPostError = AddNoteApiV1IncidentsIdNotesPostErrors[keyof AddNoteApiV1IncidentsIdNotesPostErrors];
+
+export type AddNoteApiV1IncidentsIdNotesPostResponses = {
+    /**
+     * Successful Response
+     */
+    200: Note;
+};
+
+export type AddNoteApiV1IncidentsIdNotesPostResponse = AddNoteApiV1IncidentsIdNotesPostResponses[keyof AddNoteApiV1IncidentsIdNotesPostResponses];
+
+export type KeysApiV1KeysGetData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/keys';
+};
+
+export type KeysApiV1KeysGetErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type KeysApiV1KeysGetError = KeysApiV1KeysGetErrors[keyof KeysApiV1KeysGetErrors];
+
+export type KeysApiV1KeysGetResponses = {
+    /**
+     * Response Keys Api V1 Keys Get
+     *
+     * Successful Response
+     */
+    200: Array<Key>;
+};
+
+export type KeysApiV1KeysGetResponse = KeysApiV1KeysGetResponses[keyof KeysApiV1KeysGetResponses];
+
+export type AddKeyApiV1KeysPostData = {
+    body: KeyDraft;
+    path?: never;
+    query?: never;
+    url: '/api/v1/keys';
+};
+
+export type AddKeyApiV1KeysPostErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type AddKeyApiV1KeysPostError = AddKeyApiV1KeysPostErrors[keyof AddKeyApiV1KeysPostErrors];
+
+export type AddKeyApiV1KeysPostResponses = {
+    /**
+     * Successful Response
+     */
+    201: NewKey;
+};
+
+export type AddKeyApiV1KeysPostResponse = AddKeyApiV1KeysPostResponses[keyof AddKeyApiV1KeysPostResponses];
+
+export type RemoveKeyApiV1KeysIdDeleteData = {
+    body?: never;
+    path: {
+        /**
+         * Id
+         */
+        id: string;
+    };
+    query?: never;
+    url: '/api/v1/keys/{id}';
+};
+
+export type RemoveKeyApiV1KeysIdDeleteErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type RemoveKeyApiV1KeysIdDeleteError = RemoveKeyApiV1KeysIdDeleteErrors[keyof RemoveKeyApiV1KeysIdDeleteErrors];
+
+export type RemoveKeyApiV1KeysIdDeleteResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type RemoveKeyApiV1KeysIdDeleteResponse = RemoveKeyApiV1KeysIdDeleteResponses[keyof RemoveKeyApiV1KeysIdDeleteResponses];
+
+export type ListsApiV1ListsGetData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/lists';
+};
+
+export type ListsApiV1ListsGetErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type ListsApiV1ListsGetError = ListsApiV1ListsGetErrors[keyof ListsApiV1ListsGetErrors];
+
+export type ListsApiV1ListsGetResponses = {
+    /**
+     * Response Lists Api V1 Lists Get
+     *
+     * Successful Response
+     */
+    200: Array<ListTable>;
+};
+
+export type ListsApiV1ListsGetResponse = ListsApiV1ListsGetResponses[keyof ListsApiV1ListsGetResponses];
+
+export type PutListApiV1ListsNamePutData = {
+    body: ListTable;
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/api/v1/lists/{name}';
+};
+
+export type PutListApiV1ListsNamePutErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type PutListApiV1ListsNamePutError = PutListApiV1ListsNamePutErrors[keyof PutListApiV1ListsNamePutErrors];
+
+export type PutListApiV1ListsNamePutResponses = {
+    /**
+     * Successful Response
+     */
+    200: ListTable;
+};
+
+export type PutListApiV1ListsNamePutResponse = PutListApiV1ListsNamePutResponses[keyof PutListApiV1ListsNamePutResponses];
+
+export type LiveApiV1LiveGetData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/live';
+};
+
+export type LiveApiV1LiveGetErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type LiveApiV1LiveGetError = LiveApiV1LiveGetErrors[keyof LiveApiV1LiveGetErrors];
+
+export type LiveApiV1LiveGetResponses = {
+    /**
+     * Successful Response
+     */
+    200: unknown;
+};
+
+export type MeApiV1MeGetData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/me';
+};
+
+export type MeApiV1MeGetErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type MeApiV1MeGetError = MeApiV1MeGetErrors[keyof MeApiV1MeGetErrors];
+
+export type MeApiV1MeGetResponses = {
+    /**
+     * Successful Response
+     */
+    200: Me;
+};
+
+export type MeApiV1MeGetResponse = MeApiV1MeGetResponses[keyof MeApiV1MeGetResponses];
+
+export type NotificationsApiV1NotificationsGetData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/notifications';
+};
+
+export type NotificationsApiV1NotificationsGetErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type NotificationsApiV1NotificationsGetError = NotificationsApiV1NotificationsGetErrors[keyof NotificationsApiV1NotificationsGetErrors];
+
+export type NotificationsApiV1NotificationsGetResponses = {
+    /**
+     * Successful Response
+     */
+    200: Notifications;
+};
+
+export type NotificationsApiV1NotificationsGetResponse = NotificationsApiV1NotificationsGetResponses[keyof NotificationsApiV1NotificationsGetResponses];
+
+export type SetNotificationsApiV1NotificationsPutData = {
+    body: Notifications;
+    path?: never;
+    query?: never;
+    url: '/api/v1/notifications';
+};
+
+export type SetNotificationsApiV1NotificationsPutErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type SetNotificationsApiV1NotificationsPutError = SetNotificationsApiV1NotificationsPutErrors[keyof SetNotificationsApiV1NotificationsPutErrors];
+
+export type SetNotificationsApiV1NotificationsPutResponses = {
+    /**
+     * Successful Response
+     */
+    200: Notifications;
+};
+
+export type SetNotificationsApiV1NotificationsPutResponse = SetNotificationsApiV1NotificationsPutResponses[keyof SetNotificationsApiV1NotificationsPutResponses];
+
+export type TestNotificationsApiV1NotificationsTestPostData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/notifications/test';
+};
+
+export type TestNotificationsApiV1NotificationsTestPostErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type TestNotificationsApiV1NotificationsTestPostError = TestNotificationsApiV1NotificationsTestPostErrors[keyof TestNotificationsApiV1NotificationsTestPostErrors];
+
+export type TestNotificationsApiV1NotificationsTestPostResponses = {
+    /**
+     * Response Test Notifications Api V1 Notifications Test Post
+     *
+     * Successful Response
+     */
+    200: Array<Delivery>;
+};
+
+export type TestNotificationsApiV1NotificationsTestPostResponse = TestNotificationsApiV1NotificationsTestPostResponses[keyof TestNotificationsApiV1NotificationsTestPostResponses];
+
+export type PresentApiV1PresentPostData = {
+    body: SearchRequest;
+    path?: never;
+    query?: never;
+    url: '/api/v1/present';
+};
+
+export type PresentApiV1PresentPostErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type PresentApiV1PresentPostError = PresentApiV1PresentPostErrors[keyof PresentApiV1PresentPostErrors];
+
+export type PresentApiV1PresentPostResponses = {
+    /**
+     * Response Present Api V1 Present Post
+     *
+     * Successful Response
+     */
+    200: {
+        [key: string]: number;
+    };
+};
+
+export type PresentApiV1PresentPostResponse = PresentApiV1PresentPostResponses[keyof PresentApiV1PresentPostResponses];
+
+export type RulesApiV1RulesGetData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/rules';
+};
+
+export type RulesApiV1RulesGetErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type RulesApiV1RulesGetError = RulesApiV1RulesGetErrors[keyof RulesApiV1RulesGetErrors];
+
+export type RulesApiV1RulesGetResponses = {
+    /**
+     * Successful Response
+     */
+    200: RulesPage;
+};
+
+export type RulesApiV1RulesGetResponse = RulesApiV1RulesGetResponses[keyof RulesApiV1RulesGetResponses];
+
+export type CreateApiV1RulesPostData = {
+    body: RuleDraft;
+    path?: never;
+    query?: never;
+    url: '/api/v1/rules';
+};
+
+export type CreateApiV1RulesPostErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type CreateApiV1RulesPostError = CreateApiV1RulesPostErrors[keyof CreateApiV1RulesPostErrors];
+
+export type CreateApiV1RulesPostResponses = {
+    /**
+     * Successful Response
+     */
+    201: RuleDetail;
+};
+
+export type CreateApiV1RulesPostResponse = CreateApiV1RulesPostResponses[keyof CreateApiV1RulesPostResponses];
+
+export type PreviewApiV1RulesPreviewPostData = {
+    body: RuleDraft;
+    path?: never;
+    query?: never;
+    url: '/api/v1/rules/preview';
+};
+
+export type PreviewApiV1RulesPreviewPostErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type PreviewApiV1RulesPreviewPostError = PreviewApiV1RulesPreviewPostErrors[keyof PreviewApiV1RulesPreviewPostErrors];
+
+export type PreviewApiV1RulesPreviewPostResponses = {
+    /**
+     * Successful Response
+     */
+    200: RulePreview;
+};
+
+export type PreviewApiV1RulesPreviewPostResponse = PreviewApiV1RulesPreviewPostResponses[keyof PreviewApiV1RulesPreviewPostResponses];
+
+export type RemoveApiV1RulesIdDeleteData = {
+    body?: never;
+    path: {
+        /**
+         * Id
+         */
+        id: string;
+    };
+    query?: never;
+    url: '/api/v1/rules/{id}';
+};
+
+export type RemoveApiV1RulesIdDeleteErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type RemoveApiV1RulesIdDeleteError = RemoveApiV1RulesIdDeleteErrors[keyof RemoveApiV1RulesIdDeleteErrors];
+
+export type RemoveApiV1RulesIdDeleteResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type RemoveApiV1RulesIdDeleteResponse = RemoveApiV1RulesIdDeleteResponses[keyof RemoveApiV1RulesIdDeleteResponses];
+
+export type RuleApiV1RulesIdGetData = {
+    body?: never;
+    path: {
+        /**
+         * Id
+         */
+        id: string;
+    };
+    query?: never;
+    url: '/api/v1/rules/{id}';
+};
+
+export type RuleApiV1RulesIdGetErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type RuleApiV1RulesIdGetError = RuleApiV1RulesIdGetErrors[keyof RuleApiV1RulesIdGetErrors];
+
+export type RuleApiV1RulesIdGetResponses = {
+    /**
+     * Successful Response
+     */
+    200: RuleDetail;
+};
+
+export type RuleApiV1RulesIdGetResponse = RuleApiV1RulesIdGetResponses[keyof RuleApiV1RulesIdGetResponses];
+
+export type ChangeApiV1RulesIdPatchData = {
+    body: RuleChange;
+    path: {
+        /**
+         * Id
+         */
+        id: string;
+    };
+    query?: never;
+    url: '/api/v1/rules/{id}';
+};
+
+export type ChangeApiV1RulesIdPatchErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type ChangeApiV1RulesIdPatchError = ChangeApiV1RulesIdPatchErrors[keyof ChangeApiV1RulesIdPatchErrors];
+
+export type ChangeApiV1RulesIdPatchResponses = {
+    /**
+     * Successful Response
+     */
+    200: RuleDetail;
+};
+
+export type ChangeApiV1RulesIdPatchResponse = ChangeApiV1RulesIdPatchResponses[keyof ChangeApiV1RulesIdPatchResponses];
+
+export type AddExceptionApiV1RulesIdExceptionsPostData = {
+    body: ExceptionDraft;
+    path: {
+        /**
+         * Id
+         */
+        id: string;
+    };
+    query?: never;
+    url: '/api/v1/rules/{id}/exceptions';
+};
+
+export type AddExceptionApiV1RulesIdExceptionsPostErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type AddExceptionApiV1RulesIdExceptionsPostError = AddExceptionApiV1RulesIdExceptionsPostErrors[keyof AddExceptionApiV1RulesIdExceptionsPostErrors];
+
+export type AddExceptionApiV1RulesIdExceptionsPostResponses = {
+    /**
+     * Successful Response
+     */
+    201: RuleDetail;
+};
+
+export type AddExceptionApiV1RulesIdExceptionsPostResponse = AddExceptionApiV1RulesIdExceptionsPostResponses[keyof AddExceptionApiV1RulesIdExceptionsPostResponses];
+
+export type PreviewExceptionApiV1RulesIdExceptionsPreviewPostData = {
+    body: ExceptionDraft;
+    path: {
+        /**
+         * Id
+         */
+        id: string;
+    };
+    query?: never;
+    url: '/api/v1/rules/{id}/exceptions/preview';
+};
+
+export type PreviewExceptionApiV1RulesIdExceptionsPreviewPostErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type PreviewExceptionApiV1RulesIdExceptionsPreviewPostError = PreviewExceptionApiV1RulesIdExceptionsPreviewPostErrors[keyof PreviewExceptionApiV1RulesIdExceptionsPreviewPostErrors];
+
+export type PreviewExceptionApiV1RulesIdExceptionsPreviewPostResponses = {
+    /**
+     * Successful Response
+     */
+    200: ExceptionPreview;
+};
+
+export type PreviewExceptionApiV1RulesIdExceptionsPreviewPostResponse = PreviewExceptionApiV1RulesIdExceptionsPreviewPostResponses[keyof PreviewExceptionApiV1RulesIdExceptionsPreviewPostResponses];
+
+export type RemoveExceptionApiV1RulesIdExceptionsNumberDeleteData = {
+    body?: never;
+    path: {
+        /**
+         * Id
+         */
+        id: string;
+        /**
+         * Number
+         */
+        number: number;
+    };
+    query?: never;
+    url: '/api/v1/rules/{id}/exceptions/{number}';
+};
+
+export type RemoveExceptionApiV1RulesIdExceptionsNumberDeleteErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type RemoveExceptionApiV1RulesIdExceptionsNumberDeleteError = RemoveExceptionApiV1RulesIdExceptionsNumberDeleteErrors[keyof RemoveExceptionApiV1RulesIdExceptionsNumberDeleteErrors];
+
+export type RemoveExceptionApiV1RulesIdExceptionsNumberDeleteResponses = {
+    /**
+     * Successful Response
+     */
+    200: RuleDetail;
+};
+
+export type RemoveExceptionApiV1RulesIdExceptionsNumberDeleteResponse = RemoveExceptionApiV1RulesIdExceptionsNumberDeleteResponses[keyof RemoveExceptionApiV1RulesIdExceptionsNumberDeleteResponses];
+
+export type SearchApiV1SearchPostData = {
+    body: SearchRequest;
+    path?: never;
+    query?: never;
+    url: '/api/v1/search';
+};
+
+export type SearchApiV1SearchPostErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type SearchApiV1SearchPostError = SearchApiV1SearchPostErrors[keyof SearchApiV1SearchPostErrors];
+
+export type SearchApiV1SearchPostResponses = {
+    /**
+     * Successful Response
+     */
+    200: SearchPage;
+};
+
+export type SearchApiV1SearchPostResponse = SearchApiV1SearchPostResponses[keyof SearchApiV1SearchPostResponses];
+
+export type SignOutApiV1SessionDeleteData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/session';
+};
+
+export type SignOutApiV1SessionDeleteErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type SignOutApiV1SessionDeleteError = SignOutApiV1SessionDeleteErrors[keyof SignOutApiV1SessionDeleteErrors];
+
+export type SignOutApiV1SessionDeleteResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type SignOutApiV1SessionDeleteResponse = SignOutApiV1SessionDeleteResponses[keyof SignOutApiV1SessionDeleteResponses];
+
+export type SignInApiV1SessionPostData = {
+    body: SignIn;
+    path?: never;
+    query?: never;
+    url: '/api/v1/session';
+};
+
+export type SignInApiV1SessionPostErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type SignInApiV1SessionPostError = SignInApiV1SessionPostErrors[keyof SignInApiV1SessionPostErrors];
+
+export type SignInApiV1SessionPostResponses = {
+    /**
+     * Successful Response
+     */
+    200: Me;
+};
+
+export type SignInApiV1SessionPostResponse = SignInApiV1SessionPostResponses[keyof SignInApiV1SessionPostResponses];
+
+export type SetupApiV1SetupGetData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/setup';
+};
+
+export type SetupApiV1SetupGetErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type SetupApiV1SetupGetError = SetupApiV1SetupGetErrors[keyof SetupApiV1SetupGetErrors];
+
+export type SetupApiV1SetupGetResponses = {
+    /**
+     * Successful Response
+     */
+    200: Setup;
+};
+
+export type SetupApiV1SetupGetResponse = SetupApiV1SetupGetResponses[keyof SetupApiV1SetupGetResponses];
+
+export type SetUpApiV1SetupPostData = {
+    body: SetupRequest;
+    path?: never;
+    query?: never;
+    url: '/api/v1/setup';
+};
+
+export type SetUpApiV1SetupPostErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type SetUpApiV1SetupPostError = SetUpApiV1SetupPostErrors[keyof SetUpApiV1SetupPostErrors];
+
+export type SetUpApiV1SetupPostResponses = {
+    /**
+     * Successful Response
+     */
+    200: Me;
+};
+
+export type SetUpApiV1SetupPostResponse = SetUpApiV1SetupPostResponses[keyof SetUpApiV1SetupPostResponses];
+
+export type SourcesApiV1SourcesGetData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/sources';
+};
+
+export type SourcesApiV1SourcesGetErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type SourcesApiV1SourcesGetError = SourcesApiV1SourcesGetErrors[keyof SourcesApiV1SourcesGetErrors];
+
+export type SourcesApiV1SourcesGetResponses = {
+    /**
+     * Successful Response
+     */
+    200: SourcesPage;
+};
+
+export type SourcesApiV1SourcesGetResponse = SourcesApiV1SourcesGetResponses[keyof SourcesApiV1SourcesGetResponses];
+
+export type StatusApiV1StatusGetData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/status';
+};
+
+export type StatusApiV1StatusGetErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type StatusApiV1StatusGetError = StatusApiV1StatusGetErrors[keyof StatusApiV1StatusGetErrors];
+
+export type StatusApiV1StatusGetResponses = {
+    /**
+     * Successful Response
+     */
+    200: StatusPage;
+};
+
+export type StatusApiV1StatusGetResponse = StatusApiV1StatusGetResponses[keyof StatusApiV1StatusGetResponses];
+
+export type TopApiV1TopPostData = {
+    body: TopRequest;
+    path?: never;
+    query?: never;
+    url: '/api/v1/top';
+};
+
+export type TopApiV1TopPostErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type TopApiV1TopPostError = TopApiV1TopPostErrors[keyof TopApiV1TopPostErrors];
+
+export type TopApiV1TopPostResponses = {
+    /**
+     * Successful Response
+     */
+    200: TopPage;
+};
+
+export type TopApiV1TopPostResponse = TopApiV1TopPostResponses[keyof TopApiV1TopPostResponses];
+
+export type UsersApiV1UsersGetData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/users';
+};
+
+export type UsersApiV1UsersGetErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type UsersApiV1UsersGetError = UsersApiV1UsersGetErrors[keyof UsersApiV1UsersGetErrors];
+
+export type UsersApiV1UsersGetResponses = {
+    /**
+     * Response Users Api V1 Users Get
+     *
+     * Successful Response
+     */
+    200: Array<User>;
+};
+
+export type UsersApiV1UsersGetResponse = UsersApiV1UsersGetResponses[keyof UsersApiV1UsersGetResponses];
+
+export type AddUserApiV1UsersPostData = {
+    body: UserDraft;
+    path?: never;
+    query?: never;
+    url: '/api/v1/users';
+};
+
+export type AddUserApiV1UsersPostErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type AddUserApiV1UsersPostError = AddUserApiV1UsersPostErrors[keyof AddUserApiV1UsersPostErrors];
+
+export type AddUserApiV1UsersPostResponses = {
+    /**
+     * Successful Response
+     */
+    201: User;
+};
+
+export type AddUserApiV1UsersPostResponse = AddUserApiV1UsersPostResponses[keyof AddUserApiV1UsersPostResponses];
+
+export type ChangeUserApiV1UsersNamePatchData = {
+    body: UserChange;
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/api/v1/users/{name}';
+};
+
+export type ChangeUserApiV1UsersNamePatchErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type ChangeUserApiV1UsersNamePatchError = ChangeUserApiV1UsersNamePatchErrors[keyof ChangeUserApiV1UsersNamePatchErrors];
+
+export type ChangeUserApiV1UsersNamePatchResponses = {
+    /**
+     * Successful Response
+     */
+    200: User;
+};
+
+export type ChangeUserApiV1UsersNamePatchResponse = ChangeUserApiV1UsersNamePatchResponses[keyof ChangeUserApiV1UsersNamePatchResponses];
