@@ -6,23 +6,26 @@ minutes; a source silent for 60 s follows the clock less its usual lag (DESIGN s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Sequence as Listed
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from tocsin.detect import HitReader, Machine, Rule, RuleType
 from tocsin.detect._client import FIELD as CLIENT
 from tocsin.detect._client import Clients
-from tocsin.detect._keys import late
+from tocsin.detect._keys import Found
 from tocsin.event import time
 from tocsin.event.time import SECOND
-from tocsin.lang.ir import Correlation, Leg
+from tocsin.lang.ir import Correlation, Count, Field, Leg, Sequence
 from tocsin.lang.values import key_text
-from tocsin.ports import Document, EventRef, Firing, Hit, Lists, Span, Withdrawal
+from tocsin.ports import Document, EventRef, Firing, Hit, Lists
 
 AHEAD: Final = 300 * SECOND
 SILENT: Final = 60 * SECOND
-Found = Firing | Withdrawal
+# Later than its source by more than this is backfill: the same alerts, marked, and nobody is notified.
+BACKFILL: Final = 86_400 * SECOND
+_REMEMBERED: Final = 100_000
 
 
 @dataclass(slots=True)
@@ -50,6 +53,12 @@ class Watermarks:
         clock.lag += 0.05 * ((arrival - moment_) - clock.lag)
         clock.seen = self._now()
 
+    def late(self, dataset: str, moment: int) -> bool:
+        """Whether an event of that time comes more than a day after what its source has sent already. So a first read
+        of old files is not late."""
+        clock = self._clocks.get(dataset)
+        return clock is not None and clock.latest - moment > BACKFILL
+
     def of(self, datasets: Iterable[str]) -> int:
         """The watermark of a rule that reads these: the slowest's."""
         now = self._now()
@@ -67,7 +76,7 @@ class StateStage:
 
     def __init__(
         self,
-        rules: Sequence[Rule],
+        rules: Listed[Rule],
         types: Mapping[str, RuleType],
         reader: HitReader,
         lists: Lists,
@@ -78,6 +87,7 @@ class StateStage:
         self._reader = reader
         self._clients = Clients(lists)
         self._datasets: dict[str, set[str]] = {}
+        self._late: dict[str, None] = {}  # events and alerts that came as backfill
         self._machines: dict[str, Machine] = {}
         self._legs: dict[str, list[tuple[str, int, Leg]]] = {}
         for rule in self.rules.values():
@@ -94,15 +104,14 @@ class StateStage:
         """The rules that a correlation takes: their alerts are building blocks."""
         return frozenset(self._legs)
 
-    def take(self, hits: Sequence[Hit]) -> list[Found]:
+    def take(self, hits: Listed[Hit]) -> list[Found]:
         """Hits of a stored stretch. Those of unknown rules or older generations are passed over."""
         by_rule: dict[str, list[Hit]] = {}
         for hit in hits:
             rule = self.rules.get(hit.rule)
-            if rule is None or rule.generation != hit.generation:
-                continue
-            self.watermarks.saw(hit.dataset, hit.time, hit.arrival)
-            by_rule.setdefault(hit.rule, []).append(hit)
+            if rule is not None and rule.generation == hit.generation:
+                by_rule.setdefault(hit.rule, []).append(hit)
+        late = self._late_ones(hit for own in by_rule.values() for hit in own)
         out: list[Found] = []
         for rule_id, own in by_rule.items():
             machine = self._machines.get(rule_id)
@@ -112,7 +121,33 @@ class StateStage:
             datasets = self._datasets.setdefault(rule_id, set())
             datasets.update(hit.dataset for hit in own)
             out.extend(machine.feed(own, self.watermarks.of(datasets)))
-        return out
+        return self._marked(out, {hit.id for hit in hits} if late else None)
+
+    def _late_ones(self, hits: Iterable[Hit]) -> bool:
+        """Remember which of these come as backfill, by the watermarks before them; then move the watermarks on."""
+        latest: dict[str, tuple[int, int]] = {}
+        found = False
+        for hit in hits:
+            if self.watermarks.late(hit.dataset, hit.time):
+                found = True
+                self._late[hit.id] = None
+            before = latest.get(hit.dataset, (hit.time, hit.arrival))
+            latest[hit.dataset] = (max(before[0], hit.time), max(before[1], hit.arrival))
+        while len(self._late) > _REMEMBERED:
+            del self._late[next(iter(self._late))]
+        for dataset, (moment, arrival) in latest.items():
+            self.watermarks.saw(dataset, moment, arrival)
+        return found
+
+    def _marked(self, found: list[Found], fresh: set[str] | None) -> list[Found]:
+        """Findings whose new events (else: all) come as backfill are marked so."""
+        if self._late:
+            for item in found:
+                if isinstance(item, Firing):
+                    ids = [event.id for event in item.events]
+                    new = [each for each in ids if fresh is not None and each in fresh] or ids
+                    item.backfill = all(each in self._late for each in new)
+        return found
 
     def tick(self) -> list[Found]:
         """Time has passed: absences that have become certain. Call about every second."""
@@ -120,18 +155,20 @@ class StateStage:
         for rule_id, machine in self._machines.items():
             if datasets := self._datasets.get(rule_id):
                 out.extend(machine.feed((), self.watermarks.of(datasets)))
-        return out
+        return self._marked(out, None)
 
-    def take_alerts(self, alerts: Sequence[Document]) -> list[Found]:
+    def take_alerts(self, alerts: Listed[Document]) -> list[Found]:
         """Alerts that were made, changed or withdrawn, to the correlations whose legs they are."""
         by_rule: dict[str, list[Hit]] = {}
         for alert in alerts:
+            if alert.get("tocsin.alert.backfill"):
+                self._late[str(alert["kibana.alert.uuid"])] = None
             for correlation, number, leg in self._legs.get(str(alert["kibana.alert.rule.uuid"]), ()):
                 by_rule.setdefault(correlation, []).append(self._as_hit(alert, correlation, number, leg))
         out: list[Found] = []
         for rule_id, hits in by_rule.items():
             out.extend(self._machines[rule_id].feed(hits, 0))
-        return out
+        return self._marked(out, {str(alert["kibana.alert.uuid"]) for alert in alerts})
 
     def size(self) -> int:
         """Hits held in memory, over all rules."""
@@ -140,7 +177,7 @@ class StateStage:
     def _as_hit(self, alert: Document, correlation: str, number: int, leg: Leg) -> Hit:
         key: list[str | None] = []
         for field in leg.by:
-            value = self._clients.of_document(alert) if field.name == CLIENT else alert.get(field.name)
+            value = self._clients.of_document(alert) if field.name == CLIENT else _value(alert, field)
             if isinstance(value, list):
                 value = value[0] if value else None
             key.append(None if value is None else key_text(value))
@@ -165,13 +202,33 @@ class StateStage:
             silenced="withdrawn" if withdrawn else None,
         )
 
-    def restore(self, span: Span, hits: Iterable[Hit], alerts: Sequence[Document]) -> list[Found]:
-        """After a start: feed the stored hits and leg alerts of a span again, so that what waits goes on waiting.
+    def waiting(self) -> list[Rule]:
+        """The rules whose findings may wait for a watermark, so that their latest hits have to be fed again after a
+        start. What they find again has the same ids: giving it out again changes nothing."""
+        out = []
+        for rule_id in self._machines:
+            plan = self.rules[rule_id].plan
+            if (isinstance(plan, Sequence) and plan.steps[-1].missing) or (isinstance(plan, Count) and plan.unless):
+                out.append(self.rules[rule_id])
+        return out
 
-        What it finds again has the same ids, so giving it out again changes nothing."""
-        del span
-        stateful = [hit for hit in hits if hit.rule in self._machines]
-        return [*self.take(stateful), *self.take_alerts(alerts)]
+    def reach(self, rule: Rule) -> int:
+        """How far back (µs) a rule's hits may still wait for something."""
+        plan = rule.plan
+        span = plan.maxspan if isinstance(plan, Sequence) else plan.window if isinstance(plan, Count) else 0
+        return 2 * (span or BACKFILL) + 2 * 3600 * SECOND
+
+    def reach_of_legs(self) -> int:
+        """How far back (µs) the alerts of legs may still matter to their correlations."""
+        plans = [rule.plan for rule in self.rules.values() if isinstance(rule.plan, Correlation)]
+        spans = [plan.window + max((within for _, within, _ in plan.raised), default=0) for plan in plans]
+        return 2 * max(spans, default=0) + 2 * 3600 * SECOND
+
+
+def _value(alert: Document, field: Field) -> Any:
+    """The alert's value of a field under its name, or under another that it is stored by."""
+    names = (field.name, *(source.name for source in field.sources))
+    return next((value for name in names if (value := alert.get(name)) not in (None, [])), None)
 
 
 def single(hit: Hit) -> Firing:
@@ -182,5 +239,4 @@ def single(hit: Hit) -> Firing:
         born=[hit.id],
         lane=hit.lane,
         position=hit.position,
-        backfill=late(hit),
     )

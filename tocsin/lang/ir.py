@@ -282,7 +282,8 @@ class Sample:
 class Count:
     """So many events of a group within a sliding window (a threshold, Sigma's event_count and value_count).
 
-    Fires while `low <= n <= high` of events, or of distinct values of `distinct`, per value of `by` within `window` µs.
+    Fires while `low <= n <= high` of events, or of distinct values of `distinct` (null is none) among at least `events`
+    events, per value of `by` within `window` µs.
     """
 
     where: Predicate
@@ -291,6 +292,7 @@ class Count:
     low: int | None = 1
     high: int | None = None
     distinct: tuple[Field, ...] = ()
+    events: int = 1
     unless: Common | None = None
 
 
