@@ -26,6 +26,7 @@ from tocsin.normalise._syslog import Head, from_document, head, is_document, str
                 "1",
             ),
         ),
+        ("<13>1 - vm sshd 8 - -  Failed x", Head("Failed x", 13, None, "vm", "sshd", "8", None, None, "1")),
         ("<13>1 - - - - - -", Head("", 13, None, None, None, None, None, None, "1")),
         ("<34>Oct 11 22:14:15 host su: failed", Head("failed", 34, "Oct 11 22:14:15", "host", "su")),
         ("Oct  1 22:14:15 host sshd[12]: x", Head("x", None, "Oct  1 22:14:15", "host", "sshd", "12")),

@@ -92,7 +92,8 @@ def _new(text: str, match: re.Match[str], priority: int) -> Head:
         while element := _ELEMENT.match(text, at):
             at = element.end()
         data = text[start:at] or None
-    message = text[at:].removeprefix(" ").removeprefix("\ufeff")
+    # rsyslog's %msg% keeps the blank that stood behind an RFC 3164 tag, so its RFC 5424 template sends two.
+    message = text[at:].removeprefix(" ").removeprefix("\ufeff").removeprefix(" ")
     return Head(message, priority, time, host, program, pid, msgid, data, version)
 
 
