@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import logging
 import os
+import secrets
 import shutil
 import sys
 import tempfile
@@ -15,9 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tocsin import config
 from tocsin.cli import _inputs, _output
 from tocsin.cli._client import Client
+from tocsin.cli._webhook import Webhook
 from tocsin.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def serve(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
 ) -> None:
     """Run the SIEM: everything in one process group, until Ctrl-C."""
+    from tocsin import config
     from tocsin.cli._serving import Running, logging_to_stderr
 
     logging_to_stderr(verbose)
@@ -143,6 +145,7 @@ def demo(
     port: Annotated[int, typer.Option(help="Port of page and API; a free one without.")] = 0,
 ) -> None:
     """Start the SIEM, run the worked example against it, say what was found."""
+    from tocsin import config
     from tocsin.cli._serving import Running, logging_to_stderr
 
     logging_to_stderr(verbose=False)
@@ -152,15 +155,17 @@ def demo(
         "data": str(folder),
         "server.port": port or _free_port(8686),
         "server.bulk_port": _free_port(9200),
-        "server.no_auth": True,
     }
-    settings = config.load(None, flags=flags)
     code = 1
     running: Running | None = None
+    told = Webhook()
+    flags["notify.urls"] = [told.url]
+    settings = config.load(None, flags=flags)
     try:
         began = time.monotonic()
         running = Running(settings)
         running.context.demo = True
+        password = _demo_user(running)
         running.start()
         started = time.monotonic() - began
         _output.say(f"Tocsin is up after {started:.1f} s: {running.url}")
@@ -170,7 +175,9 @@ def demo(
         def act() -> None:
             assert running is not None
             try:
-                result["code"] = _worked_example(running, seed)
+                result["code"] = _worked_example(running, seed, told)
+                _output.say(f"Sign in as demo with the password {password}")
+                sys.stdout.flush()
             except Exception as error:
                 logging.getLogger(__name__).exception("the worked example failed")
                 _output.note(f"tocsin: {error}")
@@ -183,6 +190,7 @@ def demo(
         running.serve(lambda: threading.Thread(target=act, name="demo", daemon=True).start())
         code = result.get("code", 1)
     finally:
+        told.stop()
         if running is not None:
             running.stop()
         if own and headless:
@@ -199,11 +207,22 @@ EXPECTED = (
 )
 
 
-def _worked_example(running: Running, seed: int | None) -> int:
+def _demo_user(running: Running) -> str:
+    """The account `demo`, with a new password."""
+    password = secrets.token_urlsafe(9)
+    if running.state.users.get("demo") is None:
+        running.state.users.create("demo", password, "admin")
+    else:
+        running.state.users.change("demo", password=password)
+    return password
+
+
+def _worked_example(running: Running, seed: int | None, told: Webhook) -> int:
     """Send the stories, ask the API until everything is found, follow it to stored events, print it. 0 where it is."""
     peak = _Peak(running)
     peak.start()
-    client = Client(running.url)
+    key = running.state.keys.create("demo", ["read"], "demo")
+    client = Client(running.url, key=key.encoded)
     bulk = f"http://127.0.0.1:{running.service.collected['bulk']}"
     began = time.monotonic()
     sent = play("demo", bulk, 0.0, seed)
@@ -211,7 +230,7 @@ def _worked_example(running: Running, seed: int | None) -> int:
     first: float | None = None
     alerts: list[dict[str, Any]] = []
     incidents: list[dict[str, Any]] = []
-    until = began + 60
+    until = began + 120
     steady = 0
     while time.monotonic() < until and steady < 8:
         alerts = client.post("/alerts/search", {"size": 100})["alerts"]
@@ -233,6 +252,13 @@ def _worked_example(running: Running, seed: int | None) -> int:
         detail = client.get(f"/alerts/{each['id']}")
         if not detail["events"]:
             wrong.append(f"the events of {each['rule']} are not stored")
+    waited = time.monotonic() + 20
+    while len(told.incidents()) < 2 and time.monotonic() < waited:
+        time.sleep(0.1)
+    if len(told.incidents()) != 2:
+        wrong.append(f"somebody was told of {len(told.incidents())} incidents")
+    for title in told.incidents():
+        _output.say(f"Told a webhook: {title}")
     peak.stop()
     _output.say(f"First alert after {first:.1f} s" if first is not None else "No alert")
     _output.say(f"Peak memory {peak.highest / 1e6:.0f} MB (proportional set size of the whole group)")
