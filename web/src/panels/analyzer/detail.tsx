@@ -77,8 +77,9 @@ const STATE: Record<ApiNode['state'], string> = { running: 'running', ended: 'en
 function One({ around, picked, category, doc, go }: { around: Around; picked: ApiNode; category: string | undefined; doc: string | undefined; go: PanelProps['go'] }) {
   const events = useNodeEvents(around, picked.id, category === 'any' ? undefined : category)
   const [form, setForm] = useState<'canonical' | 'sent'>('sent')
-  const sent = asText(picked.document['process.command_line'])
-  const canonical = asText(picked.document['tocsin.canonical.command_line'])
+  const fact = (field: string) => asText(picked.facts.find((part) => part.field === field)?.value)
+  const sent = asText(picked.document['process.command_line']) || fact('process.command_line')
+  const canonical = asText(picked.document['tocsin.canonical.command_line'] ?? picked.document.canonical)
   const found = doc === undefined ? undefined : events.data?.documents.find(({ id }) => id === doc)
   if (doc !== undefined) {
     return <Loaded query={{ ...events, data: events.data && (found ?? null) }} skeleton={<SkeletonText />}>{(event) => (event ? <DocumentFields document={event.document} /> : <p className="t3" style={{ padding: 16 }}>This event is not among those of the node.</p>)}</Loaded>
@@ -104,7 +105,9 @@ function One({ around, picked, category, doc, go }: { around: Around; picked: Ap
     </Loaded>
   )
   if (category !== undefined) return <div className="scroll grow"><section className="section">{cats}{list}</section></div>
-  const pid = picked.document['process.pid']
+  const pid = picked.document['process.pid'] ?? picked.document.pid
+  const facts = picked.facts.filter(({ field }) => field !== 'process.command_line')
+  const named = (name: string) => facts.some(({ text }) => text === name)
   return (
     <>
       <div className="scroll grow">
@@ -122,10 +125,10 @@ function One({ around, picked, category, doc, go }: { around: Around; picked: Ap
         <section className="section">
           <KeyValue
             facts={[
-              picked.time !== null && ['Started', <Time key="s" at={picked.time} />],
+              picked.time !== null && !named('Started') && !named('Opened') && ['Started', <Time key="s" at={picked.time} />],
               picked.end !== null && ['Ended', <span key="e"><Time at={picked.end} />{picked.time !== null && <span className="t3"> after {duration(Date.parse(picked.end) - Date.parse(picked.time))}</span>}</span>],
-              picked.host !== null && ['Host', <FieldValue key="h" field="host.name" value={picked.host} />],
-              ...picked.facts.map((part, index) => [part.field ?? `Fact ${index + 1}`, part.field === null ? part.text : <FieldValue key={part.field} field={part.field} value={part.value ?? part.text} whole />] as const),
+              picked.host !== null && !named('Host') && ['Host', <FieldValue key="h" field="host.name" value={picked.host} />],
+              ...facts.map((part) => [part.text, part.field === '@timestamp' && typeof part.value === 'string' ? <Time key={part.text} at={part.value} /> : part.field === null ? asText(part.value) : <FieldValue key={part.text} field={part.field} value={part.value} whole />] as const),
             ]}
           />
           {picked.more > 0 && <p className="t3">{plural(picked.more, 'further child', 'further children')} are not drawn.</p>}

@@ -78,5 +78,12 @@ export async function layout(drawn: Drawn, dimmed: (node: GraphNode) => boolean)
     edges: drawn.edges.map((edge) => ({ id: edge.id, ...ends(edge), layoutOptions: edge.path ? STRAIGHT : edge.kind === 'joins' ? LOOSE : PLAIN })),
   })
   performance.measure('layout', 'layout')
-  return new Map((solved.children ?? []).map(({ id, x = 0, y = 0 }) => [id, { x, y }]))
+  const places = new Map((solved.children ?? []).map(({ id, x = 0, y = 0 }) => [id, { x, y }]))
+  // The solver leaves the path a few pixels off a straight line.
+  const level = first[0] && places.get(first[0].id)?.y
+  for (const { id } of first) {
+    const place = places.get(id)
+    if (place && level !== undefined && Math.abs(place.y - level) < 40) place.y = level
+  }
+  return places
 }
