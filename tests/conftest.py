@@ -6,11 +6,13 @@ import os
 import random
 import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.serving import Story, started
 
 ROOT = Path(__file__).parents[1]
 CI = os.environ.get("CI", "").lower() in {"1", "true"}
@@ -74,3 +76,17 @@ def free_port() -> int:
                 continue
             return port
     pytest.fail("100 ports between 10000 and 32768 are all taken")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whoever waits for a server waits longer: others may be using the machine."""
+    for item in items:
+        if "story" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(400))
+
+
+@pytest.fixture(scope="session")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    """One server with three people and the demo's story, for all tests of a worker (`tests/serving.py`)."""
+    with started(tmp_path_factory.mktemp("story") / "data") as server:
+        yield Story(server)

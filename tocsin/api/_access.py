@@ -13,6 +13,7 @@ import binascii
 import hmac
 from collections.abc import Callable
 from typing import Annotated, Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
 from fastapi import Depends, HTTPException, Request
 
@@ -20,7 +21,7 @@ from tocsin.config import is_loopback
 
 COOKIE: Final = "tocsin_session"
 CSRF: Final = "x-csrf"
-_ROLES: Final = {"viewer": 0, "analyst": 1, "admin": 2}
+ROLES: Final = {"viewer": 0, "analyst": 1, "admin": 2}
 _SCOPES: Final = {"read": "viewer", "write": "analyst"}
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -44,6 +45,7 @@ def caller(request: Request) -> Caller:
         host = request.headers.get("host", "").rsplit(":", 1)[0].strip("[]")
         if not (is_loopback(host) or host == "localhost"):
             raise HTTPException(403, f"the Host {host!r} is not this machine's own")
+        _same_site(request)
         return Caller("local", "admin", peer)
     header = request.headers.get("authorization", "")
     if header.lower().startswith("apikey "):
@@ -57,6 +59,16 @@ def caller(request: Request) -> Caller:
     return Caller(session.user, session.role, peer, session.csrf)
 
 
+def _same_site(request: Request) -> None:
+    """Without a sign-in there is no token that another site's page lacks: its origin must be this machine's."""
+    origin = request.headers.get("origin")
+    if request.method in _SAFE or origin is None:
+        return
+    host = urlsplit(origin).hostname or ""
+    if not (is_loopback(host) or host == "localhost"):
+        raise HTTPException(403, "a page of another site can't change anything here")
+
+
 def _by_key(context: Any, text: str, peer: str | None) -> Caller:
     pair = split_key(text)
     key = context.state.keys.check(*pair) if pair else None
@@ -65,7 +77,7 @@ def _by_key(context: Any, text: str, peer: str | None) -> Caller:
     roles = [_SCOPES[scope] for scope in key.scopes if scope in _SCOPES]
     if not roles:
         raise HTTPException(403, "this key may only send events")
-    return Caller(f"key:{key.name}", max(roles, key=_ROLES.__getitem__), peer)
+    return Caller(f"key:{key.name}", max(roles, key=ROLES.__getitem__), peer)
 
 
 def split_key(text: str) -> tuple[str, str] | None:
@@ -81,7 +93,7 @@ def split_key(text: str) -> tuple[str, str] | None:
 
 def _at_least(role: str) -> Callable[[Caller], Caller]:
     def check(who: Annotated[Caller, Depends(caller)]) -> Caller:
-        if _ROLES[who.role] < _ROLES[role]:
+        if ROLES[who.role] < ROLES[role]:
             raise HTTPException(403, f"this takes the role {role}, yours is {who.role}")
         return who
 

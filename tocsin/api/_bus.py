@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 import orjson
@@ -34,14 +35,20 @@ class Bus:
             else:
                 queue.put_nowait((kind, data))
 
-    async def listen(self) -> AsyncIterator[bytes]:
-        """Events as text/event-stream, with a comment every 15 seconds to keep the connection."""
+    async def listen(self, still: Callable[[], bool] = lambda: True) -> AsyncIterator[bytes]:
+        """Events as text/event-stream, with a comment every 15 seconds to keep the connection; it ends where `still`
+        (called about as often, in a thread) says no."""
         self._loop = asyncio.get_running_loop()
         queue: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue(_QUEUE)
         self._queues.add(queue)
         try:
             yield b": tocsin\n\n"
+            asked = time.monotonic()
             while True:
+                if time.monotonic() - asked >= _BEAT:
+                    if not await asyncio.to_thread(still):
+                        return
+                    asked = time.monotonic()
                 try:
                     kind, data = await asyncio.wait_for(queue.get(), _BEAT)
                 except TimeoutError:

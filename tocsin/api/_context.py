@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import Any, Final
 
@@ -16,9 +17,11 @@ from tocsin.config import Settings
 from tocsin.errors import TocsinError
 from tocsin.event import time
 from tocsin.event.time import DAY, SECOND
+from tocsin.lang import ir
 from tocsin.lang.fields import Names
-from tocsin.lang.ir import Count, Equals, Exists, Plan, Sequence, Test, all_of, negate
-from tocsin.pipeline.history import look_back, sequences_in
+from tocsin.lang.ir import Count, Equals, Exists, Sequence, Test, all_of, negate
+from tocsin.pipeline.history import events_of, firings_in, in_order, look_back
+from tocsin.pipeline.knowledge import Plan
 from tocsin.pipeline.offline import as_rule
 from tocsin.pipeline.plans import plan_of
 from tocsin.pipeline.service import Service
@@ -27,7 +30,10 @@ from tocsin.respond import notify
 from tocsin.state import State
 from tocsin.store import Store
 
+log = logging.getLogger(__name__)
 _CHANNELS: Final = "notify.channels"
+# Seconds between two looks for exceptions and rows of lists that have expired.
+_EXPIRY: Final = 20.0
 
 
 class Context:
@@ -40,10 +46,43 @@ class Context:
         self.bus = Bus()
         self.demo = False
         self._planning = threading.Lock()
+        self._lists = service.knowledge.lists.version()
+        self._stopping = threading.Event()
+        self._expiring = threading.Thread(target=self._expire, name="expiry", daemon=True)
         server = settings.server
         link = server.public_url or f"{'https' if server.tls_cert else 'http'}://{server.host}:{server.port}"
         self.notify = notify.Notifications(state.outbox, self.channels, link)
         service.core.listeners.append(self._heard)
+
+    def start(self) -> None:
+        """Begin to notify, and to look whether something that people set has expired."""
+        self.notify.start()
+        self._expiring.start()
+
+    def stop(self) -> None:
+        """End both."""
+        self._stopping.set()
+        self.notify.stop()
+        if self._expiring.ident is not None:
+            self._expiring.join(10)
+
+    def _expire(self) -> None:
+        while not self._stopping.wait(_EXPIRY):
+            try:
+                self.expire()
+            except TocsinError as error:
+                log.warning("what has expired could not be looked for: %s", error)
+
+    def expire(self) -> None:
+        """Replan where an exception or a row of a list has run out."""
+        with self._planning:
+            plan = plan_of(self.settings, self.state)
+            if plan.dump() != self.service.plan.dump() or self.service.knowledge.lists.version() != self._lists:
+                self._replan(plan)
+
+    def _replan(self, plan: Plan) -> None:
+        self.service.replan(plan)
+        self._lists = self.service.knowledge.lists.version()
 
     def _heard(self, kind: str, document: Document) -> None:
         self.notify.heard(kind, document)
@@ -73,13 +112,18 @@ class Context:
     def replan(self) -> None:
         """Bring every process to the rules, lists and exceptions as people have set them now."""
         with self._planning:
-            self.service.replan(plan_of(self.settings, self.state))
+            self._replan(plan_of(self.settings, self.state))
 
-    def sequences(self, plan: Plan, text: str, span: Span, limit: int) -> list[list[Document]]:
-        """What a query of several events finds in stored events."""
+    def sequences(
+        self, plan: ir.Plan, text: str, span: Span, limit: int, *, skip: int = 0, oldest_first: bool = False
+    ) -> tuple[int, list[list[Document]]]:
+        """What a query of several events finds in stored events: how many in all, and the events of a page of them."""
         knowledge = self.service.knowledge
         rule = as_rule(plan, text, knowledge.types)
-        return sequences_in(self.store, rule, knowledge.types, knowledge.names, knowledge.lists, span, limit)
+        lists = knowledge.lists
+        firings = firings_in(self.store, rule, knowledge.types, knowledge.names, lists, span)
+        chosen = in_order(firings, oldest_first)[skip : skip + limit]
+        return len(firings), events_of(self.store, chosen)
 
     def look_back(self, rule_id: str) -> None:
         """A rule that is new: its hits over its look-back are stored and fed, as if it had been there."""

@@ -53,17 +53,21 @@ class Builder:
 
     def build(self, event: Document, alert: Document | None) -> Graph | None:
         """The graph around an event; None where it names neither a process nor a connection that a process opened."""
-        host, entity = self._origin(event)
+        host, entity = self.origin(event)
         if host is None or entity is None:
             return None
         self.host = host
         chain = self._chain(entity)
         top = chain[-1]
+        moment = time.read(event["@timestamp"]) or 0
         total = self._descend(top, set(chain))
+        shell = self._shell_of_written(entity, moment)
+        if shell is not None:  # what the process fetched was run: the graph goes on there
+            chain += self._chain(shell)
+            total = self._descend(chain[-1], set(chain))
         for row in self.rows.values():
             self._process(row)
         trigger = f"p:{entity}"
-        moment = time.read(event["@timestamp"]) or 0
         begin = min([moment, *(self._start(row) for row in self.rows.values() if self._start(row))]) - 10 * 60 * SECOND
         seen = self._events_of(Span(begin, moment + DAY))
         self._scripts(begin)
@@ -92,7 +96,8 @@ class Builder:
 
     # ---- which processes ----
 
-    def _origin(self, event: Document) -> tuple[str | None, str | None]:
+    def origin(self, event: Document) -> tuple[str | None, str | None]:
+        """Host and process of an event; of a sensor's on the wire, those that opened the connection."""
         host, entity = self.joiner.entity(event)
         if entity:
             return host, entity
@@ -106,11 +111,48 @@ class Builder:
             return None, None
         return _first(found[0].get("host.name")), _first(found[0].get("process.entity_id"))
 
+    def with_flows(self, where: Predicate, span: Span) -> Predicate:
+        """Events of connections, and what others say of the same ones (Community ID)."""
+        own = self.events.search(where, span, limit=1000, fields=["network.community_id"])
+        flows = {str(flow) for event in own for flow in _listed(event.get("network.community_id"))}
+        return any_of(where, Test(self._f("network.community_id"), Equals(tuple(sorted(flows))))) if flows else where
+
     def _chain(self, entity: str) -> list[str]:
         """The process and its ancestors up to the topmost below the session's own."""
         chain = self.joiner.chain(self.host, entity) or [entity]
         self._read(chain)
         return chain
+
+    def _shell_of_written(self, entity: str, moment: int) -> str | None:
+        """The first shell that ran a batch file which this process wrote."""
+        where = all_of(
+            self._is("host.name", self.host),
+            self._is("process.entity_id", entity),
+            self._is("event.category", "file"),
+            Test(self._f("file.extension"), Equals(("bat", "cmd"), fold=True)),
+        )
+        wrote = self.events.search(where, Span(moment - DAY, moment + DAY), limit=50, newest_first=False)
+        paths = {
+            fold(str(_first(event["file.path"]))): str(event["@timestamp"]) for event in wrote if event.get("file.path")
+        }
+        if not paths:
+            return None
+        names = tuple(path.rpartition("\\")[2] for path in paths)
+        commands = [Test(self._f("process.command_line"), Like((Gap.ANY, name, Gap.ANY), fold=True)) for name in names]
+        started = all_of(
+            self._is("host.name", self.host),
+            self._is("event.category", "process"),
+            self._is("event.type", "start"),
+            any_of(*commands),
+        )
+        begin = min(time.read(moment_) or 0 for moment_ in paths.values())
+        for event in self.events.search(started, Span(begin, begin + DAY), limit=200, newest_first=False):
+            canonical = str(
+                _first(event.get("tocsin.canonical.command_line")) or event.get("process.command_line") or ""
+            )
+            if any(fold(script) in paths for script in batch_scripts(canonical)):
+                return str(_first(event.get("process.entity_id")))
+        return None
 
     def _above(self, top: str) -> int:
         count = 0
@@ -393,26 +435,30 @@ class Builder:
         return None
 
     def _mark_path(self, trigger: str) -> None:
-        """From the topmost process to the trigger and to the connections that it opened."""
-        into: dict[str, list[Edge]] = {}
+        """The way of the attack: from the topmost process to the trigger and to every process with an alert, the
+        connections that they opened, and who wrote or served what ran on it."""
+        into: dict[str, Edge] = {}
         for edge in self.edges.values():
             if edge.kind in ("started", "ran"):
-                into.setdefault(edge.target, []).append(edge)
-        at: str | None = trigger
-        seen: set[str] = set()
-        while at and at not in seen:
-            seen.add(at)
-            if at in self.nodes:
+                into.setdefault(edge.target, edge)
+        ends = [trigger, *(node.id for node in self.nodes.values() if node.alerts)]
+        for end in ends:
+            at: str | None = end
+            while at in self.nodes and not (self.nodes[at].on_path and at != end):
                 self.nodes[at].on_path = True
-            edges = into.get(at, [])
-            if not edges:
-                break
-            edges[0].on_path = True
-            at = edges[0].source
+                edge_in = into.get(at)
+                if edge_in is None:
+                    break
+                edge_in.on_path = True
+                at = edge_in.source
         for edge in self.edges.values():
-            if edge.kind == "connected" and edge.source == trigger:
+            if edge.kind == "connected" and edge.source in ends:
+                edge.on_path = self.nodes[edge.target].on_path = True
+        for edge in self.edges.values():
+            if edge.kind in ("wrote", "served") and self.nodes[edge.target].on_path:
                 edge.on_path = True
-                self.nodes[edge.target].on_path = True
+                if edge.kind == "wrote":
+                    self.nodes[edge.source].on_path = True
 
     def _marks(self, seen: Sequence[Document]) -> list[Moment]:
         """The strip under the graph: alerts and events in time."""
@@ -467,6 +513,20 @@ class Builder:
         )
 
 
+def starting_point(events: Sequence[Document]) -> Document | None:
+    """Which of an alert's events its graph begins at: the last that names a process, else the last."""
+    for wanted in ("process.entity_id", "process.pid", "network.community_id"):
+        found = [event for event in events if event.get(wanted)]
+        if found:
+            return found[-1]
+    return events[-1] if events else None
+
+
+def entity_of(node: str) -> str:
+    """The process of a node: `p:ENTITY`, `s:ENTITY:SCRIPT`, `c:ENTITY:ADDRESS:PORT`."""
+    return node.split(":", 2)[1] if node.startswith(("s:", "c:")) else node[2:]
+
+
 def category_of(event: Document) -> str | None:
     """Which badge an event counts for."""
     if event.get("powershell.file.script_block_text") is not None:
@@ -481,11 +541,23 @@ def category_of(event: Document) -> str | None:
 
 
 def events_of_node(node: str, category: str | None, names: Names, host: str, pid: int | None) -> Predicate:
-    """The predicate for the events of a node `p:ENTITY`, of one badge or of all."""
-    entity = node.split(":", 2)[1] if node.startswith(("s:", "c:")) else node[2:]
+    """The predicate for the events of a node `p:ENTITY`, of one badge or of all. A script's are its shell's and the
+    file events of its own name, a connection's those to its far end."""
+    entity = entity_of(node)
     own: Predicate = all_of(
         Test(names.field("host.name"), Equals((host,))), Test(names.field("process.entity_id"), Equals((entity,)))
     )
+    if node.startswith("c:"):
+        address, _, port = node.split(":", 2)[2].rpartition(":")
+        own = all_of(own, Test(names.field("destination.ip"), Equals((address,))))
+        return all_of(own, Test(names.field("destination.port"), Equals((int(port),)))) if port.isdigit() else own
+    if node.startswith("s:") and category in (None, "file"):
+        script = node.split(":", 2)[2]
+        written: Predicate = all_of(
+            Test(names.field("host.name"), Equals((host,))),
+            Test(names.field("file.path"), Equals((script,), fold=True)),
+        )
+        return written if category else any_of(own, written)
     block = Test(names.field("powershell.file.script_block_text"), Exists())
     scripts: Predicate = all_of(
         Test(names.field("host.name"), Equals((host,))),

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from tocsin.api.models import Note, NoteRequest, Triage, TriageRequest, TriageResult
+from tocsin.api.models import Note, NoteRequest, Of, Triage, TriageRequest, TriageResult
 from tocsin.event import time
+from tocsin.lang.ir import Equals, Test
 from tocsin.state.triage import Decision, Kind
 from tocsin.state.triage import Note as StateNote
+
+_TABLES: Final[dict[Kind, tuple[Of, str]]] = {
+    "alert": ("alerts", "kibana.alert.uuid"),
+    "incident": ("incidents", "tocsin.incident.id"),
+}
 
 if TYPE_CHECKING:
     from tocsin.api._access import Caller
@@ -16,6 +22,7 @@ if TYPE_CHECKING:
 
 def change(here: Context, caller: Caller, kind: Kind, request: TriageRequest) -> TriageResult:
     """Apply a change to each; mirrored for searches. Raises `ConflictError` (409) where a revision is not current."""
+    _known(here, kind, request.ids)
     given = request.change
     decisions = here.state.triage.change(
         request.ids,
@@ -36,9 +43,21 @@ def change(here: Context, caller: Caller, kind: Kind, request: TriageRequest) ->
 
 def note(here: Context, caller: Caller, kind: Kind, identity: str, request: NoteRequest) -> Note:
     """Write a note."""
+    _known(here, kind, [identity])
     written = here.state.triage.add_note(identity, request.text, by=caller.name)
     here.audit(caller, "note", f"{kind} {identity}")
     return _note(written)
+
+
+def _known(here: Context, kind: Kind, ids: list[str]) -> None:
+    """404 for what is not there: a decision about nothing would wait for an alert that may come to have its id."""
+    of, field = _TABLES[kind]
+    wanted = list(dict.fromkeys(ids))
+    where = Test(here.names(of).field(field), Equals(tuple(wanted)))
+    found = here.store.search(where, of=of, limit=len(wanted), fields=[field])
+    missing = set(wanted) - {str(document["_id"]) for document in found}
+    if missing:
+        raise here.missing(f"there is no {kind} {min(missing)[:200]!r}")
 
 
 def triage_of(decision: Decision) -> Triage:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends
 
 from tocsin.alert.sentence import DEFAULT, parts
-from tocsin.api import _asked, _rows
+from tocsin.api import _asked, _graph, _ranked, _rows
 from tocsin.api._access import Caller, analyst, reader
 from tocsin.api._context import Context, context
 from tocsin.api._triage import change, note
@@ -25,12 +25,14 @@ from tocsin.api.models import (
     TriageResult,
 )
 from tocsin.api.search import _after, _mark, found, page_of
+from tocsin.errors import UsageError, quoted
 from tocsin.event import time
 from tocsin.event.time import DAY
 from tocsin.lang import kql
 from tocsin.lang.explain import Explained, explain
 from tocsin.lang.ir import Equals, Exists, Predicate, Query, Test, all_of, any_of, negate
 from tocsin.lang.lists import expand
+from tocsin.pipeline.history import seen_by_rules
 from tocsin.ports import Document, Span
 
 router = APIRouter(tags=["alerts"])
@@ -44,20 +46,51 @@ def search(request: AlertSearch, here: Here, caller: Reader) -> AlertPage:
     """Alerts as the controls say, newest first or by risk."""
     here.audit(caller, "search", "alerts", {"query": request.query})
     where, span = _wanted(request, here)
-    documents = here.store.search(
-        where, span, of="alerts", limit=request.size + 1, newest_first=request.descending, after=_after(request.after)
-    )
-    more = len(documents) > request.size
-    documents = documents[: request.size]
+    documents, after = _page(request, where, span, here)
     by_severity = here.store.top(where, "kibana.alert.severity", span, of="alerts", limit=10)
-    rows = _rows.alerts(here, documents)
-    if request.sort == "risk_score":
-        rows.sort(key=lambda row: row.risk_score, reverse=request.descending)
     return AlertPage(
-        alerts=rows,
+        alerts=_rows.alerts(here, documents),
         total=by_severity.total + by_severity.missing,
-        next=_mark(documents[-1]) if more and documents else None,
+        next=after,
         by_severity={str(value): count for value, count in by_severity.values},
+    )
+
+
+_SORTS: Final = {
+    "risk_score": "kibana.alert.risk_score",
+    "severity": "kibana.alert.severity",
+    "rule": "kibana.alert.rule.name",
+}
+
+
+def _page(request: AlertSearch, where: Predicate, span: Span, here: Context) -> tuple[list[Document], str | None]:
+    field = _SORTS.get(request.sort, request.sort)
+    if field == "@timestamp":
+        documents = here.store.search(
+            where,
+            span,
+            of="alerts",
+            limit=request.size + 1,
+            newest_first=request.descending,
+            after=_after(request.after),
+        )
+        more = len(documents) > request.size
+        documents = documents[: request.size]
+        return documents, _mark(documents[-1]) if more and documents else None
+    if field not in here.store.columns("alerts"):
+        hint = "@timestamp, kibana.alert.risk_score, kibana.alert.severity, kibana.alert.rule.name or another field"
+        raise UsageError(f"alerts can't be sorted by {quoted(request.sort)}", hint=hint)
+    levels = {"low": 0, "medium": 1, "high": 2, "critical": 3}
+    return _ranked.page(
+        here.store,
+        where,
+        span,
+        of="alerts",
+        field=field,
+        size=request.size,
+        after=request.after,
+        descending=request.descending,
+        value=(lambda held: levels.get(held, -1)) if field == "kibana.alert.severity" else (lambda held: held),
     )
 
 
@@ -121,8 +154,17 @@ def alert(id: str, here: Here, caller: Reader) -> AlertDetail:  # noqa: A002
         suppressed=[found(each) for each in suppressed],
         related=_related(here, document),
         incident=_rows.incidents(here, [incident])[0] if incident else None,
-        can_analyze=any(event.get("process.pid") or event.get("network.community_id") for event in events),
+        can_analyze=_can_analyze(here, events),
     )
+
+
+def _can_analyze(here: Context, events: list[Document]) -> bool:
+    """Whether there is a graph: it is a process's event, or one of a connection that a process opened."""
+    start = _graph.starting_point(events)
+    if start is None:
+        return False
+    builder = _graph.Builder(here.store, here.store, here.names("events"), here.names("alerts"))
+    return builder.origin(start)[1] is not None
 
 
 def _events(here: Context, document: Document) -> list[Document]:
@@ -139,7 +181,8 @@ def _events(here: Context, document: Document) -> list[Document]:
 def _evidence(here: Context, rule: Any, event: Document) -> list[Evidence]:
     if rule is None or not isinstance(rule.plan, Query):
         return []
-    tree = explain(expand(rule.plan.where, here.service.knowledge.lists), event)
+    lists = here.service.knowledge.lists
+    tree = explain(expand(rule.plan.where, lists), seen_by_rules(here.store, event, lists))
     out: list[Evidence] = []
 
     def walk(node: Explained) -> None:

@@ -10,7 +10,7 @@ from tocsin.api import _graph
 from tocsin.api._access import Caller, reader
 from tocsin.api._context import Context, context
 from tocsin.api.models import Graph, SearchPage
-from tocsin.api.search import found
+from tocsin.api.search import found as as_found
 from tocsin.errors import UsageError
 from tocsin.event import time
 from tocsin.event.time import DAY
@@ -47,20 +47,20 @@ def events(
     if trigger is None:
         trigger, _ = _trigger(here, graph, None)
     builder = _graph.Builder(here.store, here.store, here.names("events"), here.names("alerts"))
-    host, _ = builder.joiner.entity(trigger)
-    if host is None:
-        host, _ = builder._origin(trigger)
-    entity = node.split(":", 2)[1] if node.startswith(("s:", "c:")) else node[2:]
+    host, _ = builder.origin(trigger)
+    entity = _graph.entity_of(node)
     row = here.store.processes(host, [entity]).get(entity) if host else None
     where = _graph.events_of_node(node, category, here.names("events"), host or "", (row or {}).get("pid"))
     moment = time.read(trigger["@timestamp"]) or 0
     span = Span(moment - 2 * DAY, moment + 2 * DAY)
+    if node.startswith("c:"):  # what sensors on the wire say of the same connections
+        where = builder.with_flows(where, span)
     documents = here.store.search(where, span, limit=limit, newest_first=False)
-    return SearchPage(documents=[found(each) for each in documents], total=here.store.count(where, span))
+    return SearchPage(documents=[as_found(each) for each in documents], total=here.store.count(where, span))
 
 
 def _trigger(here: Context, alert: str | None, event: str | None) -> tuple[Document, Document | None]:
-    """The event that the graph is about, and its alert."""
+    """The event that the graph is about, and its alert. Raises 404 where one is not there."""
     if event:
         held = here.store.by_ids([event]).get(event)
         if held is None:
@@ -76,8 +76,7 @@ def _trigger(here: Context, alert: str | None, event: str | None) -> tuple[Docum
         legs = here.store.by_ids(ids, of="alerts")
         ids = [str(i) for leg in legs.values() for i in (leg.get("tocsin.alert.event_ids") or ())[:5]]
     held_all = here.store.by_ids(ids[:50])
-    events_ = [held_all[i] for i in ids[:50] if i in held_all]
-    with_process = [each for each in events_ if each.get("process.entity_id")]
-    if not events_:
+    found = _graph.starting_point([held_all[i] for i in ids[:50] if i in held_all])
+    if found is None:
         raise here.missing("the alert's events are not stored any more")
-    return (with_process or events_)[-1], document
+    return found, document

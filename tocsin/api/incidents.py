@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 
 from tocsin.alert.incidents import scored, why
 from tocsin.alert.sentence import DEFAULT, parts
-from tocsin.api import _asked, _rows
+from tocsin.api import _asked, _ranked, _rows
 from tocsin.api._access import Caller, analyst, reader
 from tocsin.api._context import Context, context
 from tocsin.api._triage import change, note
@@ -46,16 +46,21 @@ def search(request: IncidentSearch, here: Here, caller: Reader) -> IncidentPage:
     if request.statuses:
         items.append(Test(names.field("kibana.alert.workflow_status"), Equals(tuple(request.statuses))))
     where, span = all_of(*items), _asked.span_of(request.start, request.end)
-    documents = here.store.search(where, span, of="incidents", limit=request.size + 1, after=_after(request.after))
-    more = len(documents) > request.size
-    documents = documents[: request.size]
-    rows = _rows.incidents(here, documents)
+    after: str | None
     if request.sort == "score":
-        rows.sort(key=lambda row: (-row.score, row.last))
+        field = "tocsin.incident.score"
+        documents, after = _ranked.page(
+            here.store, where, span, of="incidents", field=field, size=request.size, after=request.after
+        )
+    else:
+        documents = here.store.search(where, span, of="incidents", limit=request.size + 1, after=_after(request.after))
+        more = len(documents) > request.size
+        documents = documents[: request.size]
+        after = _mark(documents[-1]) if more and documents else None
     return IncidentPage(
-        incidents=rows,
+        incidents=_rows.incidents(here, documents),
         total=here.store.count(where, span, of="incidents"),
-        next=_mark(documents[-1]) if more and documents else None,
+        next=after,
     )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 
@@ -24,6 +27,7 @@ from tocsin.api.models import (
     UserChange,
     UserDraft,
 )
+from tocsin.errors import BusyError, UsageError
 from tocsin.event import time
 
 router = APIRouter(tags=["people"])
@@ -46,7 +50,10 @@ def setup(here: Here) -> Setup:
 def set_up(request: SetupRequest, here: Here, http: Request, response: Response) -> Me:
     """Make the first admin, with the token that `tocsin serve` printed."""
     peer = http.client.host if http.client else ""
-    here.state.users.set_up(request.token, request.username, request.password)
+    if not here.state.users.setup_needed():
+        raise UsageError("there are users already", hint="sign in, or use `tocsin user add`")
+    with _hashing():
+        here.state.users.set_up(request.token, request.username, request.password)
     here.audit(Caller(request.username, "admin", peer), "setup", f"user {request.username}")
     return _signed_in(here, http, response, SignIn(username=request.username, password=request.password))
 
@@ -59,7 +66,13 @@ def sign_in(request: SignIn, here: Here, http: Request, response: Response) -> M
 
 def _signed_in(here: Context, http: Request, response: Response, request: SignIn) -> Me:
     peer = http.client.host if http.client else ""
-    user = here.state.users.authenticate(request.username, request.password, peer)
+    with _hashing():
+        try:
+            user = here.state.users.authenticate(request.username, request.password, peer)
+        except BusyError as error:
+            here.audit(Caller(request.username[:64], "viewer", peer), "sign-in refused", "too many failures")
+            wait = max(1, round(error.retry_after))
+            raise HTTPException(429, f"{error.what}: wait {wait} s", headers={"Retry-After": str(wait)}) from error
     if user is None:
         here.audit(Caller(request.username[:64], "viewer", peer), "sign-in refused", "session")
         raise HTTPException(401, "the name or the password is wrong")
@@ -75,6 +88,21 @@ def _signed_in(here: Context, http: Request, response: Response, request: SignIn
     )
     here.audit(Caller(user.name, user.role, peer), "sign-in", "session")
     return Me(username=user.name, role=user.role, csrf=csrf, version=__version__)
+
+
+# A password's hash takes 64 MB for a moment: so many at once, and nobody who floods the sign-in takes all threads.
+_HASHES: Final = threading.BoundedSemaphore(2)
+_PATIENCE: Final = 2.0
+
+
+@contextmanager
+def _hashing() -> Iterator[None]:
+    if not _HASHES.acquire(timeout=_PATIENCE):
+        raise HTTPException(429, "too many sign in at this moment", headers={"Retry-After": "2"})
+    try:
+        yield
+    finally:
+        _HASHES.release()
 
 
 @router.delete("/session", status_code=204)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import time as clock
+import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +16,7 @@ from fastapi import APIRouter, Depends, HTTPException
 from tocsin.api import _asked, _rows
 from tocsin.api._access import Caller, admin, analyst, reader
 from tocsin.api._context import Context, context
+from tocsin.api._triage import change as change_triage
 from tocsin.api.models import (
     EvidenceCase,
     ExceptionDraft,
@@ -34,13 +37,15 @@ from tocsin.api.models import (
 from tocsin.api.search import found, page_of
 from tocsin.detect import RISK, Rule, _evidence
 from tocsin.detect._scope import of_indices
-from tocsin.errors import UsageError
+from tocsin.errors import ConflictError, UsageError, quoted
 from tocsin.event import time
 from tocsin.event.ids import stable_id
 from tocsin.event.time import DAY
+from tocsin.lang import queries
 from tocsin.lang.explain import describe
 from tocsin.lang.ir import Equals, Query, Test, all_of, any_of
 from tocsin.lang.lists import expand
+from tocsin.lang.lists import read as read_list
 from tocsin.pipeline.knowledge import Knowledge
 from tocsin.ports import Span
 
@@ -136,8 +141,6 @@ def _detail(here: Context, each: Rule) -> RuleDetail:
 
 
 def _scope(here: Context, each: Rule) -> str:
-    import tomllib
-
     if each.format != "elastic" or not each.text:
         return ""
     try:
@@ -170,7 +173,8 @@ def change(id: str, request: RuleChange, here: Here, caller: Analyst) -> RuleDet
         if held.path not in here.service.plan.own:
             raise UsageError("only own rules can be changed", hint="duplicate it, or add an exception")
         name, text = _text(request.draft, id)
-        _checked(here, name, text)
+        if _checked(here, request.draft, name, text).id != id:
+            raise ConflictError("the text has another id than the rule", where="id", hint=f"write id: {id}")
         here.state.rules.save_custom(id, name.rpartition(".")[2], text, by=caller.name)
     if request.enabled is not None:
         here.state.rules.set_enabled(id, request.enabled, caller.name)
@@ -184,7 +188,9 @@ def create(request: RuleDraft, here: Here, caller: Analyst) -> RuleDetail:
     """A rule of one's own: it goes live, and has looked back over its window before."""
     identity = stable_id("own", caller.name, request.name, str(time.now()))
     name, text = _text(request, identity)
-    made = _checked(here, name, text)
+    made = _checked(here, request, name, text)
+    if any(each.id == made.id for each in here.service.knowledge.all_rules):
+        raise ConflictError(f"there is a rule with the id {made.id[:100]} already", hint="give yours another id")
     here.state.rules.save_custom(made.id, name.rpartition(".")[2], text, by=caller.name)
     here.state.rules.set_enabled(made.id, request.enabled, caller.name)
     here.replan()
@@ -239,9 +245,11 @@ def _text(draft: RuleDraft, identity: str) -> tuple[str, str]:
     return f"own/{identity}.toml", tomli_w.dumps({"metadata": {"maturity": "production"}, "rule": rule})
 
 
-def _checked(here: Context, name: str, text: str) -> Rule:
-    """The rule of a text. Raises where it can't run, with the reader's own words."""
+def _checked(here: Context, request: RuleDraft, name: str, text: str) -> Rule:
+    """The rule of a draft. Raises `QueryError` with the places in its query, or where it can't run the reader's own
+    words."""
     knowledge = here.service.knowledge
+    queries.parse(request.query, request.language, knowledge.names)
     draft = knowledge.loader.text(text, name)
     if len(draft) != 1:
         raise UsageError(f"one rule is needed, this is {len(draft)}")
@@ -256,7 +264,7 @@ def preview(request: RuleDraft, here: Here, caller: Analyst) -> RulePreview:
     """What a draft would have found in its range, in one pass."""
     started = clock.perf_counter()
     name, text = _text(request, "preview")
-    made = _checked(here, name, text)
+    made = _checked(here, request, name, text)
     span = _asked.span_of(request.start or "now-24h", request.end)
     knowledge = here.service.knowledge
     steps = knowledge.types[made.type].steps(made.plan)
@@ -268,9 +276,8 @@ def preview(request: RuleDraft, here: Here, caller: Analyst) -> RulePreview:
         alerts = events
     else:
         assert made.plan is not None
-        groups = here.sequences(made.plan, text, span, 1000)
-        samples = [group[-1] for group in groups[:20] if group]
-        alerts = len(groups)
+        alerts, groups = here.sequences(made.plan, text, span, 20)
+        samples = [group[-1] for group in groups if group]
     return RulePreview(
         alerts=alerts,
         events=events,
@@ -284,6 +291,7 @@ def preview(request: RuleDraft, here: Here, caller: Analyst) -> RulePreview:
 @router.post("/rules/{id}/exceptions/preview")
 def preview_exception(id: str, request: ExceptionDraft, here: Here, caller: Analyst) -> ExceptionPreview:  # noqa: A002
     """Which alerts of 30 days it would have hidden."""
+    _rule(here, id)
     names = here.names("alerts")
     own = Test(names.field("kibana.alert.rule.uuid"), Equals((id,)))
     hidden = all_of(own, *(_asked.of_filter(entry, names) for entry in request.entries))
@@ -319,8 +327,6 @@ def add_exception(id: str, request: ExceptionDraft, here: Here, caller: Analyst)
 
 
 def _close(identity: str, request: ExceptionDraft, here: Context, caller: Caller) -> None:
-    from tocsin.api._triage import change as change_triage
-
     names = here.names("alerts")
     own = Test(names.field("kibana.alert.rule.uuid"), Equals((identity,)))
     hidden = all_of(own, *(_asked.of_filter(entry, names) for entry in request.entries))
@@ -333,6 +339,8 @@ def _close(identity: str, request: ExceptionDraft, here: Context, caller: Caller
 @router.delete("/rules/{id}/exceptions/{number}")
 def remove_exception(id: str, number: int, here: Here, caller: Analyst) -> RuleDetail:  # noqa: A002
     """Take an exception back."""
+    if all(each.id != number for each in here.state.rules.exceptions(id)):
+        raise here.missing(f"rule {id!r} has no exception {number}")
     here.state.rules.remove_exception(number)
     here.replan()
     here.audit(caller, "remove exception", id, {"number": number})
@@ -356,8 +364,8 @@ def _list(here: Context, knowledge: Knowledge, name: str) -> ListTable:
 @router.put("/lists/{name}")
 def put_list(name: str, request: ListTable, here: Here, caller: Admin) -> ListTable:
     """Replace a list's rows; the next batch of events is judged by them."""
-    from tocsin.lang.lists import read
-
+    if request.name != name or not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", name):
+        raise UsageError(f"{quoted(name)} can't be this list's name", hint="small letters, digits and _")
     text = io.StringIO()
     writer = csv.DictWriter(text, request.columns, lineterminator="\n", extrasaction="raise")
     writer.writeheader()
@@ -365,7 +373,7 @@ def put_list(name: str, request: ListTable, here: Here, caller: Admin) -> ListTa
         writer.writerows(request.rows)
     except ValueError as error:
         raise UsageError(str(error), where=name) from error
-    read(text.getvalue(), name, where=f"list {name}")
+    read_list(text.getvalue(), name, where=f"list {name}")
     here.state.lists.put(name, text.getvalue(), by=caller.name)
     here.replan()
     here.audit(caller, "change list", name, {"rows": len(request.rows)})

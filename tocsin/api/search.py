@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time as clock
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Depends, Query
 
@@ -25,7 +25,7 @@ from tocsin.api.models import (
     TopRequest,
     TopValue,
 )
-from tocsin.errors import TocsinError, UsageError
+from tocsin.errors import TocsinError, UnsupportedError, UsageError
 from tocsin.event import ecs, time
 from tocsin.lang import complete, ir, sql
 from tocsin.lang.fields import EVERYWHERE
@@ -55,14 +55,14 @@ def search(request: SearchRequest, here: Here, caller: Reader) -> SearchPage:
         limit=request.size + 1,
         newest_first=not request.oldest_first,
         after=after,
-        fields=request.fields,
+        fields=_with_time(request.fields),
     )
     more = len(documents) > request.size
     documents = documents[: request.size]
     total = here.store.count(where, span, of=request.of)
     asked = sql.where(where)
     return SearchPage(
-        documents=[found(document) for document in documents],
+        documents=[_only(found(document), request.fields) for document in documents],
         total=total,
         next=_mark(documents[-1]) if more and documents else None,
         inspect=Inspect(
@@ -76,11 +76,42 @@ def search(request: SearchRequest, here: Here, caller: Reader) -> SearchPage:
 
 
 def _sequences(request: SearchRequest, plan: ir.Plan, span: Span, here: Context) -> SearchPage:
+    """The findings of a query of several events; `after` is how many of them were had."""
     if request.of != "events":
         raise UsageError("sequences are of events")
-    found_ = here.sequences(plan, request.query, span, request.size)
-    pages = [[found(document) for document in documents] for documents in found_]
-    return SearchPage(documents=[], sequences=pages, total=len(pages))
+    if any(not pill.disabled for pill in request.filters):
+        raise UnsupportedError("filters are for single events", hint="put the conditions into the sequence's steps")
+    begin = 0
+    if request.after:
+        if not request.after.isdigit():
+            raise UsageError("`after` is what `next` of the page before said")
+        begin = int(request.after[:9])
+    total, groups = here.sequences(
+        plan, request.query, span, request.size, skip=begin, oldest_first=request.oldest_first
+    )
+    return SearchPage(
+        documents=[],
+        sequences=[[_only(found(document), request.fields) for document in documents] for documents in groups],
+        total=total,
+        next=str(begin + request.size) if begin + request.size < total and request.size else None,
+        start=time.iso(span.start) if span.start is not None else None,
+        end=time.iso(span.end) if span.end is not None else None,
+    )
+
+
+def _with_time(fields: list[str] | None) -> list[str] | None:
+    return None if fields is None else list(dict.fromkeys(["@timestamp", *fields]))
+
+
+def _only(each: Found, fields: list[str] | None) -> Found:
+    """The document with the names that were asked for."""
+    if fields is None:
+        return each
+    shown = {name: each.document[name] for name in fields if name in each.document}
+    for name in fields:  # an alias keeps the name that it was asked by
+        if name not in shown and (value := each.document.get(EVERYWHERE.get(name, name))) is not None:
+            shown[name] = value
+    return Found(id=each.id, time=each.time, document=shown)
 
 
 @router.post("/histogram")
@@ -146,6 +177,9 @@ def fields(
 @router.post("/complete")
 def completion(request: CompleteRequest, here: Here, caller: Reader) -> list[Suggestion]:
     """What may stand at the caret."""
+    if request.language == "sql":
+        return []
+    cursor = _characters(request.text, request.cursor)
 
     def values(field: str) -> list[str]:
         try:
@@ -155,9 +189,32 @@ def completion(request: CompleteRequest, here: Here, caller: Reader) -> list[Sug
         return [str(value) for value, _ in top_.values]
 
     return [
-        Suggestion(insert=s.insert, label=s.label, kind=s.kind, detail=s.detail, start=s.start, end=s.end)
-        for s in complete.complete(request.text, request.cursor, request.language, here.names("events"), values=values)
+        Suggestion(
+            insert=s.text,
+            label=s.text.strip(),
+            kind=_KINDS[s.what],
+            detail=s.detail,
+            start=_utf16(request.text, s.start),
+            end=_utf16(request.text, s.end),
+        )
+        for s in complete.complete(request.text, cursor, request.language, here.names("events"), values=values)
     ]
+
+
+_KINDS: Final[dict[str, Literal["field", "value", "operator"]]] = {
+    "field": "field", "value": "value", "operator": "operator", "function": "operator", "keyword": "operator",
+}  # fmt: skip
+
+
+def _utf16(text: str, place: int) -> int:
+    """A place in characters, in UTF-16 code units, which browsers count."""
+    return len(text[:place].encode("utf-16-le", "surrogatepass")) // 2
+
+
+def _characters(text: str, units: int) -> int:
+    """A place in UTF-16 code units, in characters."""
+    head = text.encode("utf-16-le", "surrogatepass")[: max(0, units) * 2]
+    return len(head.decode("utf-16-le", "ignore"))
 
 
 def found(document: Document) -> Found:

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
+from tocsin.errors import BusyError, TocsinError, UsageError, quoted
 
-from tocsin.errors import UsageError
+if TYPE_CHECKING:
+    import httpx
 
 # In the data folder of a running server; only its owner can open it.
 SOCKET = "serve.sock"
 PAGE = 1000
 
 
+class GoneError(TocsinError):
+    """Nobody answers there."""
+
+
 class Client:
     """Calls `/api/v1`. Raises `UsageError` with the server's own words."""
 
     def __init__(self, base: str, *, socket: Path | None = None, key: str | None = None) -> None:
+        import httpx
+
+        if not base.startswith(("http://", "https://")):
+            raise UsageError(f"{quoted(base)} is no address of a server", where="--url", hint="http://127.0.0.1:8686")
         transport = httpx.HTTPTransport(uds=str(socket)) if socket else None
         headers = {"Authorization": f"ApiKey {key}"} if key else {}
+        self._where = base if socket is None else str(socket)
         self._http = httpx.Client(base_url=base, transport=transport, headers=headers, timeout=60, trust_env=False)
 
     @classmethod
@@ -34,19 +44,32 @@ class Client:
         if socket.exists():
             client = cls("http://tocsin", socket=socket)
             try:
-                client.get("/status")
-            except httpx.TransportError:
-                return None
+                client.get("/me")
+            except GoneError:
+                return None  # left by a server that was killed
             return client
         return None
 
     def get(self, path: str, **query: Any) -> Any:
         """GET, as JSON."""
-        return self._answer(self._http.get(f"/api/v1{path}", params=query))
+        return self._ask("GET", path, params=query)
 
     def post(self, path: str, body: Any) -> Any:
         """POST, as JSON."""
-        return self._answer(self._http.post(f"/api/v1{path}", json=body))
+        return self._ask("POST", path, json=body)
+
+    def _ask(self, method: str, path: str, **what: Any) -> Any:
+        import httpx
+
+        try:
+            return self._answer(self._http.request(method, f"/api/v1{path}", **what))
+        except httpx.TimeoutException as error:
+            raise BusyError("it did not answer in a minute", where=self._where) from error
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            what_ = str(error) or type(error).__name__
+            raise GoneError(
+                f"it can't be reached: {what_}", where=self._where, hint="is tocsin serve running?"
+            ) from error
 
     def _answer(self, response: httpx.Response) -> Any:
         if response.is_success:
@@ -56,9 +79,11 @@ class Client:
             what = str(problem.get("title", "it failed"))
             hint = str(problem.get("hint", ""))
             places = [f"{p['line']}:{p['column']}: {p['what']}" for p in problem.get("problems", [])]
-        except ValueError:
+        except (ValueError, KeyError, TypeError, AttributeError):
             what, hint, places = f"it answered {response.status_code}", "", []
-        raise UsageError("; ".join(places) or what, where=str(response.url.host), hint=hint)
+        if response.status_code in (401, 403) and not hint:
+            hint = "--key or TOCSIN_KEY takes an API key: tocsin key add NAME --scope read"
+        raise UsageError("; ".join(places) or what, where="" if places else self._where, hint=hint)
 
     def search(
         self, query: str, lang: str, of: str, start: str | None, end: str | None, limit: int | None

@@ -5,10 +5,12 @@ from __future__ import annotations
 import glob
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tocsin.collect._read import read_file
 from tocsin.errors import UsageError
-from tocsin.normalise._run import FileBatch, Normaliser, normalise_file
+
+if TYPE_CHECKING:
+    from tocsin.normalise._run import FileBatch, Normaliser
 
 # What a folder given as an input is searched for; a file that is named itself may have any ending.
 _ENDINGS = {".evtx", ".json", ".ndjson", ".jsonl", ".log", ".xml", ".csv", ".parquet", ".txt", ".gz", ".zst"}
@@ -39,5 +41,8 @@ def batches(
     keep_original: bool = True,
 ) -> Iterator[FileBatch]:
     """The events of all inputs, batch by batch, in input order; record numbers count from 0 within each file."""
+    from tocsin.collect._read import read_file
+    from tocsin.normalise._run import normalise_file
+
     for path in paths(inputs):
         yield from normalise_file(read_file(path, way=way, product=as_), as_, keep_original, normaliser)

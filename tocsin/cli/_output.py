@@ -9,11 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import orjson
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-err = Console(stderr=True)
+# rich is imported where something is drawn: `tocsin --help` and `--format ndjson` need none of it.
 
 
 def line(value: Any) -> None:
@@ -28,7 +25,10 @@ def say(text: str) -> None:
 
 def note(text: str) -> None:
     """A line on stderr that is no result."""
-    err.print(Text(printable(text)))
+    from rich.console import Console
+    from rich.text import Text
+
+    Console(stderr=True, soft_wrap=True).print(Text(printable(text)))
 
 
 def printable(value: Any, limit: int = 4000) -> str:
@@ -42,6 +42,10 @@ def printable(value: Any, limit: int = 4000) -> str:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "") -> None:
     """A table on stdout; as wide as it is where stdout is no terminal."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     console = Console(width=None if sys.stdout.isatty() else 240)
     out = Table(*columns, title=title or None, box=None, pad_edge=False, header_style="bold")
     for row in rows:
@@ -66,10 +70,12 @@ def _cell(value: Any) -> str:
 @contextmanager
 def progress(what: str) -> Iterator[Any]:
     """A counter on stderr when it is a terminal: call what it gives with how many more are done."""
-    if not err.is_terminal:
+    if not sys.stderr.isatty():
         yield lambda more: None
         return
-    with err.status(what) as status:
+    from rich.console import Console
+
+    with Console(stderr=True).status(what) as status:
         done = 0
 
         def more(count: int) -> None:

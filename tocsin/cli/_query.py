@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from tocsin.cli import _output
 from tocsin.cli._client import Client
 from tocsin.errors import UsageError
-from tocsin.event.document import nested
-from tocsin.lang import queries
-from tocsin.lang.fields import Names
-from tocsin.lang.ir import Predicate, Range, Test, all_of
-from tocsin.pipeline.knowledge import Silence
-from tocsin.ports import Span
 
-parse = queries.parse
+if TYPE_CHECKING:
+    from tocsin.lang.fields import Names
+    from tocsin.lang.ir import Predicate
+    from tocsin.pipeline.knowledge import Silence
+    from tocsin.ports import Span
+
 _DEFAULT = {
     "events": ["@timestamp", "event.dataset", "host.name", "user.name", "event.action", "process.command_line", "message"],
     "alerts": ["@timestamp", "kibana.alert.severity", "kibana.alert.rule.name", "host.name", "kibana.alert.reason"],
@@ -28,11 +27,16 @@ _DEFAULT = {
 
 def span(start: str | None, end: str | None) -> Span:
     """`--from` and `--to` as a span."""
+    from tocsin.lang import queries
+    from tocsin.ports import Span
+
     return Span(queries.moment(start), queries.moment(end, up=True))
 
 
 def within(where: Predicate, over: Span, names: Names) -> Predicate:
     """The predicate within a span."""
+    from tocsin.lang.ir import Range, Test, all_of
+
     if over.start is None and over.end is None:
         return where
     return all_of(where, Test(names.field("@timestamp"), Range(over.start, over.end, True, False)))
@@ -42,8 +46,14 @@ def exceptions(path: Path | None) -> list[Silence]:
     """`--exceptions`: NDJSON, `{"rule": id or "*", "query": KQL}` a line."""
     if path is None:
         return []
+    from tocsin.pipeline.knowledge import Silence
+
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"it can't be read: {error.strerror}", where=str(path)) from error
     out = []
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+    for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
         try:
@@ -100,6 +110,8 @@ def show(found: Iterable[dict[str, Any]], fields: Sequence[str] | None, format: 
 
 def named(document: dict[str, Any], name: str) -> Any:
     """A field of a document, by an alias too."""
+    from tocsin.lang import queries
+
     value = document.get(name)
     return document.get(queries.EVERYWHERE.get(name, name)) if value is None else value
 
@@ -111,4 +123,6 @@ def _row(row: dict[str, Any], fields: Sequence[str] | None) -> dict[str, Any]:
     if fields is not None:
         chosen = {name: value for name in fields if (value := named(document, name)) is not None}
         return {**row, "event": chosen}
+    from tocsin.event.document import nested
+
     return {**row, "event": nested(document)}

@@ -9,7 +9,7 @@ import httpx
 import orjson
 
 from tocsin.collect._read import read_file
-from tocsin.errors import UsageError
+from tocsin.errors import TocsinError, UsageError, quoted
 from tocsin.event.records import Chunk, length_prefixed
 
 _BODY = 4 << 20
@@ -24,6 +24,8 @@ def send_files(
         headers["Authorization"] = f"ApiKey {key}"
     index = f"logs-{product}-default" if product else None
     count = 0
+    if not url.startswith(("http://", "https://")):
+        raise UsageError(f"{quoted(url)} is no address of an intake", where="--url", hint="http://127.0.0.1:9200")
     with httpx.Client(base_url=url, headers=headers, timeout=60, trust_env=False) as client:
         for path in files:
             body: list[bytes] = []
@@ -73,7 +75,11 @@ def _post(client: httpx.Client, body: Sequence[bytes]) -> None:
     data = b"\n".join(body) + b"\n"
     pause = 0.2
     for _ in range(60):
-        answer = client.post("/_bulk", content=data)
+        try:
+            answer = client.post("/_bulk", content=data)
+        except httpx.TransportError as error:
+            what = f"the intake can't be reached: {str(error) or type(error).__name__}"
+            raise TocsinError(what, where=str(client.base_url), hint="is tocsin serve running?") from error
         if answer.status_code == 429:
             time.sleep(pause)
             pause = min(pause * 2, 5.0)

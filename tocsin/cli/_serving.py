@@ -35,13 +35,17 @@ class Running:
     """Everything of `tocsin serve` in this process and its children."""
 
     def __init__(self, settings: Settings) -> None:
+        settings = _with_port(settings)
         self.settings = settings
         self.state = states.open(settings.state_address)
-        self.service = Service(settings, plan_of(settings, self.state))
+        try:
+            self.service = Service(settings, plan_of(settings, self.state))
+        except BaseException:
+            self.state.close()
+            raise
         self.context = Context(self.service, self.state, settings)
         # What people decided while the store was not there, or its mirror was lost half-way.
         self.service.store.write_triage([each.mirrored() for each in self.state.triage.changed_since(0)])
-
         self._ended = threading.Event()
         self._keeper = threading.Thread(target=self._keeping, name="sources", daemon=True)
 
@@ -72,13 +76,13 @@ class Running:
         """Start the children; returns when they are up."""
         self.service.sources.known(self.state.sources.all())
         self.service.start()
-        self.context.notify.start()
+        self.context.start()
         self._keeper.start()
 
     def stop(self) -> None:
         """End everything in order."""
         self._ended.set()
-        self.context.notify.stop()
+        self.context.stop()
         self.service.stop()
         if self._keeper.is_alive():
             self._keeper.join(10)
@@ -148,6 +152,24 @@ class Running:
                 socket.chmod(0o600)
             when_up()
             return
+
+
+def _with_port(settings: Settings) -> Settings:
+    """The settings with the API's port, where they leave it to the system. Raises `ConfigError` where it is taken:
+    before anything is started."""
+    import socket
+
+    server = settings.server
+    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((server.host, server.port))
+        except OSError as error:
+            what = f"the API can't listen on {server.host} port {server.port}: {error.strerror or error}"
+            raise ConfigError(what, where="server.port", hint="end what uses it, or choose another port") from error
+        port = probe.getsockname()[1]
+    return settings.model_copy(update={"server": server.model_copy(update={"port": port})})
 
 
 def _answers(host: str, port: int) -> bool:

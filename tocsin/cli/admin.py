@@ -6,17 +6,16 @@ import getpass
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from tocsin import config
-from tocsin import state as states
 from tocsin.cli import _output
-from tocsin.config import Settings
 from tocsin.errors import TocsinError, UsageError
-from tocsin.event import time
-from tocsin.state import State
+
+if TYPE_CHECKING:
+    from tocsin.config import Settings
+    from tocsin.state import State
 
 Config = Annotated[Path | None, typer.Option("--config", help="A tocsin.toml.")]
 Data = Annotated[Path | None, typer.Option("--data", help="The folder that keeps everything.")]
@@ -43,10 +42,14 @@ def register(app: typer.Typer) -> None:
 
 
 def _settings(config_file: Path | None, data: Path | None) -> Settings:
+    from tocsin import config
+
     return config.load(config_file, flags={"data": str(data)} if data else {})
 
 
 def _state(config_file: Path | None, data: Path | None) -> State:
+    from tocsin import state as states
+
     return states.open(_settings(config_file, data).state_address)
 
 
@@ -68,6 +71,8 @@ def add_user(
 @users.command("list")
 def list_users(config_file: Config = None, data: Data = None) -> None:
     """Everybody with an account."""
+    from tocsin.event import time
+
     with _state(config_file, data) as state:
         rows = [
             [u.name, u.role, "disabled" if u.disabled else "", time.iso(u.last_seen) if u.last_seen else ""]
@@ -114,6 +119,8 @@ def add_key(
 @keys.command("list")
 def list_keys(config_file: Config = None, data: Data = None) -> None:
     """All keys, without secrets."""
+    from tocsin.event import time
+
     with _state(config_file, data) as state:
         rows = [
             [k.id, k.name, ",".join(k.scopes), time.iso(k.created), time.iso(k.last_used) if k.last_used else "never"]
@@ -134,6 +141,9 @@ def revoke_key(id: str, config_file: Config = None, data: Data = None) -> None:
 
 def doctor(config_file: Config = None, data: Data = None) -> None:
     """Say what is wrong with the settings and the data folder, and how to mend it. Exit code 1 where something is."""
+    from tocsin import config
+    from tocsin import state as states
+
     problems = 0
 
     def told(good: bool, what: str, hint: str = "") -> None:

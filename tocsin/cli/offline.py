@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from tocsin.cli import _inputs, _output, _query
 from tocsin.errors import UsageError
-from tocsin.event import time
-from tocsin.event.document import nested, to_documents
-from tocsin.event.schema import HOT
-from tocsin.lang import lists
-from tocsin.lang.fields import Names
-from tocsin.lang.ir import Query
-from tocsin.normalise import raw
-from tocsin.normalise._run import Normaliser, products
-from tocsin.pipeline.knowledge import Knowledge, Plan, shipped_lists
+
+if TYPE_CHECKING:
+    from tocsin.normalise._run import Normaliser
 
 As = Annotated[str | None, typer.Option("--as", help="What the input is: PRODUCT.STREAM, or raw. Recognised without.")]
 Inputs = Annotated[list[str], typer.Argument(metavar="INPUT…", help="Files, folders, globs, or - for standard input.")]
@@ -37,6 +31,9 @@ def normalise(
     format: Annotated[Literal["ndjson"], typer.Option(help="One nested ECS document a line.")] = "ndjson",
 ) -> None:
     """Turn raw records into ECS documents, nested, one a line, in input order."""
+    from tocsin.event.document import nested, to_documents
+    from tocsin.normalise._run import Normaliser
+
     del format
     bad = False
     for each in _inputs.batches(inputs, Normaliser(), way="normalise", as_=as_):
@@ -63,6 +60,8 @@ def scan(
     ] = None,
 ) -> None:
     """Detect without a store: rules over files. One line a match."""
+    from tocsin.event import time
+    from tocsin.pipeline.knowledge import Knowledge, Plan
     from tocsin.pipeline.offline import Scan
 
     plan = Plan(
@@ -132,6 +131,9 @@ def search(
     if sum(map(bool, (inputs, data, url))) > 1:
         raise UsageError("--input, --data and --url exclude each other")
     if inputs:
+        from tocsin.normalise import raw
+        from tocsin.normalise._run import Normaliser, products
+
         own = raw.configured(timestamp_field, event_category_field, tiebreaker_field)
         normaliser = Normaliser({**products(), "raw": own})
         found = _in_files(query, lang, inputs, as_, normaliser, start, end, limit)
@@ -152,10 +154,15 @@ def _in_files(
 ) -> Iterator[dict[str, Any]]:
     from itertools import islice
 
+    from tocsin.event.schema import HOT
+    from tocsin.lang import lists, queries
+    from tocsin.lang.fields import Names
+    from tocsin.lang.ir import Query
+    from tocsin.pipeline.knowledge import shipped_lists
     from tocsin.pipeline.offline import Scan, as_rule, select
 
     names = Names(normaliser.aliases if as_ != "raw" else (), HOT)
-    plan = _query.parse(query, lang, names)
+    plan = queries.parse(query, lang, names)
     table = lists.load(shipped_lists())
     span = _query.span(start, end)
     batches = _inputs.batches(inputs, normaliser, way="search", as_=as_)

@@ -5,19 +5,18 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import orjson
 import typer
 
 from tocsin.cli import _inputs, _output
-from tocsin.detect import Rule, StepSpec
 from tocsin.errors import UsageError
-from tocsin.event.document import to_documents
-from tocsin.lang import sql
-from tocsin.lang.explain import Explained, describe, explain
-from tocsin.lang.lists import expand
-from tocsin.pipeline.knowledge import Knowledge, Plan
+
+if TYPE_CHECKING:
+    from tocsin.detect import Rule, StepSpec
+    from tocsin.lang.explain import Explained
+    from tocsin.pipeline.knowledge import Knowledge
 
 Paths = Annotated[list[Path], typer.Argument(metavar="PATH…", help="Rule files and folders; Tocsin's own without.")]
 commands = typer.Typer(help="Check, test and explain detection rules.", no_args_is_help=True)
@@ -29,6 +28,8 @@ def register(app: typer.Typer) -> None:
 
 
 def _known(paths: list[Path], lists_dir: Path | None = None) -> Knowledge:
+    from tocsin.pipeline.knowledge import Knowledge, Plan
+
     lists = str(lists_dir) if lists_dir else None
     return Knowledge(Plan(folders=[str(path) for path in paths], shipped=not paths, lists_dir=lists))
 
@@ -97,13 +98,20 @@ def explain_(
     as_: Annotated[str | None, typer.Option("--as", help="What the records are; recognised without.")] = None,
 ) -> None:
     """Say of each event which clauses of the rule hold, and by which values."""
+    from tocsin.detect._ancestors import Ancestors
+    from tocsin.lang.explain import explain
+    from tocsin.lang.lists import expand
+    from tocsin.pipeline.history import widened
+
     knowledge = _known([rule])
     steps = [(each, step) for each in knowledge.all_rules for step in _steps(knowledge, each)]
     if not steps:
         raise UsageError("no rule of it can run", where=str(rule), hint="tocsin rules check says why")
     fired = False
+    ancestors = Ancestors()
     for batch in _inputs.batches([event], knowledge.normaliser, way="scan", as_=as_):
-        for record, document in zip(batch.records, to_documents(batch.batch), strict=True):
+        ancestors.add(knowledge.normaliser.processes(batch.batch))
+        for record, document in zip(batch.records, widened(batch.batch, ancestors, knowledge.lists), strict=True):
             for number, (each, step) in enumerate(steps):
                 tree = explain(expand(step.where, knowledge.lists), document)
                 fired = fired or tree.holds
@@ -120,6 +128,10 @@ def convert(
     to: Annotated[Literal["sql", "text"], typer.Option(help="ClickHouse SQL, or the tree in words.")] = "sql",
 ) -> None:
     """Print what a rule asks, as SQL of the store or in words."""
+    from tocsin.lang import sql
+    from tocsin.lang.explain import describe
+    from tocsin.lang.lists import expand
+
     knowledge = _known([rule])
     for each in knowledge.all_rules:
         if each.plan is None:

@@ -23,7 +23,7 @@ from tocsin.lang import queries
 from tocsin.lang.ir import Query
 from tocsin.pipeline import spool
 from tocsin.pipeline.core import Core
-from tocsin.pipeline.history import sequences_in
+from tocsin.pipeline.history import events_of, firings_in, in_order
 from tocsin.pipeline.knowledge import Knowledge, Plan
 from tocsin.pipeline.offline import as_rule
 from tocsin.pipeline.service import exclusive
@@ -49,6 +49,8 @@ def search(data: Path, query: str, language: str, of: Any, span: Span, limit: in
     if not data.is_dir():
         raise UsageError("there is no such data folder", where=str(data))
     settings = config.load(None, flags={"data": str(data)})
+    if settings.store_address.startswith("chdb:") and not (settings.data_dir / "store").is_dir():
+        raise UsageError("there is no store in this folder", where=str(data), hint="tocsin serve or ingest makes one")
     with exclusive(settings.data_dir):
         knowledge = Knowledge(Plan(shipped=False))
         with _store(settings, knowledge) as store:
@@ -56,11 +58,11 @@ def search(data: Path, query: str, language: str, of: Any, span: Span, limit: in
             plan = queries.parse(query, language, names)
             if not isinstance(plan, Query):
                 rule = as_rule(plan, query, knowledge.types)
-                found = sequences_in(
-                    store, rule, knowledge.types, knowledge.names, knowledge.lists, span, limit or 100_000
-                )
-                for documents in reversed(found):
-                    yield {"events": [{"id": d["_id"], "event": _shown(d)} for d in documents]}
+                firings = firings_in(store, rule, knowledge.types, knowledge.names, knowledge.lists, span)
+                firings = in_order(firings, oldest_first=True)[:limit]
+                for start in range(0, len(firings), _PAGE):
+                    for documents in events_of(store, firings[start : start + _PAGE]):
+                        yield {"events": [{"id": d["_id"], "event": _shown(d)} for d in documents]}
                 return
             after: tuple[int, str] | None = None
             left = limit

@@ -99,9 +99,12 @@ async def _serve(connection: Connection, settings: Settings, stop: threading.Eve
             segment_bytes=int(settings.journal.segment_bytes),
             sync_ms=settings.journal.sync_ms,
         )
-    except Exception as error:
-        connection.send({"ready": False, "error": str(error)})
-        raise
+    except (OSError, TocsinError) as error:
+        with contextlib.suppress(OSError):
+            connection.send({"ready": False, "error": str(error)})
+        log.error("%s", error)
+        state.close()
+        raise SystemExit(1) from None
     collectors = _made(settings, state)
     tasks = {asyncio.create_task(each.run(journal), name=each.name): each for each in collectors}
     try:
@@ -119,7 +122,8 @@ async def _serve(connection: Connection, settings: Settings, stop: threading.Eve
     except (OSError, TocsinError) as error:
         with contextlib.suppress(OSError):
             connection.send({"ready": False, "error": str(error)})
-        raise
+        log.error("%s", error)
+        raise SystemExit(1) from None
     finally:
         for task in tasks:
             task.cancel()

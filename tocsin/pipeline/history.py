@@ -6,23 +6,29 @@ The same machine as in the stream, so a rule finds in hindsight what it would ha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
 from tocsin.detect import Rule, RuleType
 from tocsin.detect._ancestors import LEVELS, RULE_HOT, Ancestors
+from tocsin.detect._client import Clients
+from tocsin.detect._derived import Derived
 from tocsin.detect._hits import HitMaker, batch_of, hits_of
 from tocsin.detect._state import StateStage
+from tocsin.event import time
+from tocsin.event.document import to_documents
 from tocsin.event.schema import HOT
 from tocsin.lang.fields import Names
-from tocsin.lang.ir import TRUE, And, Or, Predicate, all_of, any_of, fields
+from tocsin.lang.ir import TRUE, And, Equals, Or, Predicate, Test, all_of, any_of, fields
 from tocsin.lang.lists import ListTable, expand
 from tocsin.pipeline.offline import NoHits
 from tocsin.ports import PROCESS_SCHEMA, Document, Firing, Hit, Span
 from tocsin.store import Store
 
 _LATER = 400 * 86_400_000_000
+# Of a threshold with very many events: the first so many.
+_SHOWN = 50
 
 
 def hits_in(
@@ -100,15 +106,30 @@ def firings_in(
     return list(latest.values())
 
 
-def sequences_in(
-    store: Store, rule: Rule, types: Mapping[str, RuleType], names: Names, lists: ListTable, span: Span, limit: int
-) -> list[list[Document]]:
-    """The events of each finding, the latest findings first."""
-    firings = firings_in(store, rule, types, names, lists, span)
-    firings.sort(key=lambda f: f.events[-1].time, reverse=True)
-    chosen = firings[:limit]
-    held = store.by_ids([event.id for firing in chosen for event in firing.events[:50]])
-    return [[held[e.id] for e in firing.events[:50] if e.id in held] for firing in chosen]
+def seen_by_rules(store: Store, event: Document, lists: ListTable) -> Document:
+    """A stored event as rules see it: with its ancestors, and what is worked out of its columns."""
+    moment = time.read(event["@timestamp"]) or 0
+    where = Test(store.names["events"].field("tocsin.id"), Equals((str(event["_id"]),)))
+    for batch in store.stream(where, Span(moment, moment + 1)):
+        return widened(batch, StoredAncestors(store), lists)[0]
+    return event
+
+
+def widened(batch: pa.RecordBatch, ancestors: Ancestors, lists: ListTable) -> list[Document]:
+    """The documents of a batch as rules see them."""
+    return to_documents(Derived(Clients(lists)).widen(ancestors.widen(batch)))
+
+
+def in_order(firings: list[Firing], oldest_first: bool = False) -> list[Firing]:
+    """Findings by the time of their last event, ties by their events' ids."""
+    key = [(f.events[-1].time, [event.id for event in f.events]) for f in firings]
+    return [firings[n] for n in sorted(range(len(firings)), key=key.__getitem__, reverse=not oldest_first)]
+
+
+def events_of(store: Store, firings: Sequence[Firing]) -> list[list[Document]]:
+    """The stored events of each finding, in its order."""
+    held = store.by_ids([event.id for firing in firings for event in firing.events[:_SHOWN]])
+    return [[held[e.id] for e in firing.events[:_SHOWN] if e.id in held] for firing in firings]
 
 
 def look_back(

@@ -122,7 +122,8 @@ class Notifications:
         """End; what is not sent stays in the outbox."""
         self._stopping.set()
         self._wake.set()
-        self._thread.join(10)
+        if self._thread.ident is not None:  # it may not have come so far
+            self._thread.join(10)
 
     def heard(self, kind: str, document: Document) -> None:
         """An alert or incident is new or changed: write down what is to be told. Backfill tells nobody; a change of

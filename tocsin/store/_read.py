@@ -27,6 +27,7 @@ MOST_BUCKETS: Final = 2_000
 MOST_SERIES: Final = 10
 MOST_IDS: Final = 1_000
 _MAP: Final = (FIELDS, TYPES, OVERFLOW)
+_KEPT: Final = " (kept)"
 
 
 class Reader:
@@ -74,6 +75,7 @@ class Reader:
             f"SELECT {columns} FROM {table.source} WHERE {asked.where} ORDER BY {order} LIMIT {max(0, int(limit))}",
             asked.parameters,
         )
+        found = found.rename_columns([name.removesuffix(_KEPT) for name in found.schema.names])
         return documents_of(found, table, wanted)
 
     def stream(self, where: Predicate, span: Span = ALL_TIME, *, of: Table = "events") -> Iterator[pa.RecordBatch]:
@@ -234,7 +236,8 @@ class Reader:
         listed = [quote(name) for name in needed if name not in _MAP]
         if keys:
             given = asked.writer.parameter("Array(String)", list(keys))
-            listed += [f"mapFilter((k, v) -> k IN {given}, `{name}`) AS `{name}`" for name in (FIELDS, TYPES)]
+            # Under another name: WHERE would take an alias for the column, and test what is left of the map.
+            listed += [f"mapFilter((k, v) -> k IN {given}, `{name}`) AS `{name}{_KEPT}`" for name in (FIELDS, TYPES)]
         return ", ".join(listed)
 
     def _only_column(self, asked: _Asked, field: Field) -> Column | None:
