@@ -7,6 +7,7 @@ the alert that stands for it.
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -23,6 +24,10 @@ SAMPLES: Final = 10
 _CACHE: Final = 5_000
 ROOT: Final = "tocsin.alert.root"
 _NEVER: Final = 1 << 62
+# Standing alerts held of one group of suppression.
+_STANDING: Final = 100
+# The rule types whose alerts are of a group, and keep their id when a late event changes it.
+_GROUPED: Final = frozenset({"threshold", "correlation"})
 
 
 class AlertEngine:
@@ -47,7 +52,11 @@ class AlertEngine:
         self._by_event: dict[str, set[str]] = {}
         # Every alert at or after this moment (µs) is in memory, so that one which isn't doesn't exist.
         self._whole_since = _NEVER
-        self._standing: OrderedDict[tuple[str, ...], tuple[str, int]] = OrderedDict()
+        # For each group of suppression, its standing alerts: (time, id), in order of time.
+        self._standing: OrderedDict[tuple[str, ...], list[tuple[int, str]]] = OrderedDict()
+        self._stood_since = -_NEVER  # standing alerts before this moment may have been forgotten
+        # Firings that go on with an alert of another birth: what their id would be → what it is.
+        self._renamed: OrderedDict[str, str] = OrderedDict()
         self._siblings: dict[str, list[str]] = {}
         for rule in rules.values():
             if rule.sibling_of:
@@ -67,6 +76,7 @@ class AlertEngine:
         """Go on with what another engine (of other rules) remembered."""
         self._alerts, self._by_event = other._alerts, other._by_event
         self._standing, self._whole_since = other._standing, other._whole_since
+        self._stood_since, self._renamed = other._stood_since, other._renamed
 
     def take(
         self, found: Sequence[Firing | Withdrawal], at_hand: Mapping[str, Document] | None = None
@@ -74,6 +84,8 @@ class AlertEngine:
         """Make or change alerts; durable on return. `at_hand` are documents by event id that needn't be asked for.
 
         Gives the alerts that are new or changed (suppressed ones too)."""
+        # Of one alert the last word counts.
+        found = list({(item.rule, tuple(item.born)): item for item in found}.values())
         firings = [item for item in found if isinstance(item, Firing) and item.rule in self.rules]
         documents = self._documents(firings, at_hand or {})
         self._prefetch(firings)
@@ -82,8 +94,8 @@ class AlertEngine:
             for document in self._fire(firing, documents):
                 changed[document["kibana.alert.uuid"]] = document
         for item in found:
-            if isinstance(item, Withdrawal) and (gone := self._withdraw(item)) is not None:
-                changed[gone["kibana.alert.uuid"]] = gone
+            if isinstance(item, Withdrawal):
+                changed.update((each["kibana.alert.uuid"], each) for each in self._withdraw(item))
         if changed:
             self._store.write_alerts(list(changed.values()))
         return list(changed.values())
@@ -112,12 +124,14 @@ class AlertEngine:
         return changed
 
     def assign(self, incidents: Mapping[str, str]) -> None:
-        """Write on alerts to which incident they belong now."""
+        """Write on alerts to which incident they belong now ("" is none)."""
         changed = []
         for uuid, incident in incidents.items():
             held = self._get(uuid)
-            if held is not None and held.get("tocsin.alert.incident") != incident:
-                changed.append(self._put({**held, "tocsin.alert.incident": incident}))
+            if held is None or (held.get("tocsin.alert.incident") or "") == incident:
+                continue
+            document = {name: value for name, value in held.items() if name != "tocsin.alert.incident"}
+            changed.append(self._put({**document, "tocsin.alert.incident": incident} if incident else document))
         if changed:
             self._store.write_alerts(changed)
 
@@ -127,7 +141,9 @@ class AlertEngine:
         rule = self.rules[firing.rule]
         uuid = stable_id("alert", rule.id, *firing.born)
         # Prefetched: what memory lacks now does not exist.
-        held = self._alerts.get(uuid)
+        held = self._alerts.get(self._renamed.get(uuid, uuid)) or self._reborn(rule, uuid, firing)
+        if held is not None:
+            uuid = str(held["kibana.alert.uuid"])
         members = [documents[event.id] for event in firing.events if event.id in documents]
         if held is not None and not self._grew(held, firing):
             return []
@@ -140,6 +156,7 @@ class AlertEngine:
                 if name in held and held[name] != "withdrawn":
                     document[name] = held[name]
             document["tocsin.alert.join"] = _union(held.get("tocsin.alert.join"), document["tocsin.alert.join"])
+            document["tocsin.alert.backfill"] = bool(held.get("tocsin.alert.backfill")) and firing.backfill
             return [self._put(document)]
         out = self._siblings_of(rule, document)
         if rule.suppression is not None and (standing := self._suppressed(rule, document)) is not None:
@@ -159,6 +176,23 @@ class AlertEngine:
             around = self._joiner.around(members[:SAMPLES], document["tocsin.alert.join"])
             document["tocsin.alert.join"] = _union(document["tocsin.alert.join"], around)
         return [*out, self._put(document)]
+
+    def _reborn(self, rule: Any, uuid: str, firing: Firing) -> Document | None:
+        """The alert that a group's firing goes on with, though it was born from another first event: the events came
+        in another order before a restart than they are read in after it."""
+        if rule.type not in _GROUPED or not firing.events:
+            return None
+        group = [value for value in firing.group.values() if value is not None]
+        ids = [event.id for event in firing.events]
+        near = [*ids[:SAMPLES], *ids[SAMPLES:][-SAMPLES:]]
+        for alert in self._sharing(near, firing.events[0].time):
+            same = alert["kibana.alert.rule.uuid"] == rule.id and list(alert.get("tocsin.alert.group") or ()) == group
+            if same and alert.get("tocsin.alert.state") != "withdrawn":
+                self._renamed[uuid] = str(alert["kibana.alert.uuid"])
+                if len(self._renamed) > _CACHE:
+                    self._renamed.popitem(last=False)
+                return self._get(str(alert["kibana.alert.uuid"])) or alert
+        return None
 
     def _document(self, rule: Any, uuid: str, firing: Firing, members: Sequence[Document]) -> Document:
         first = members[0]
@@ -238,7 +272,10 @@ class AlertEngine:
         if not rule.sibling_of:
             return False
         others = self._on_events(document)
-        return any(a["kibana.alert.rule.uuid"] == rule.sibling_of for a in others)
+        return any(
+            a["kibana.alert.rule.uuid"] == rule.sibling_of and a.get("tocsin.alert.state") != "withdrawn"
+            for a in others
+        )
 
     def _siblings_of(self, rule: Any, document: Document) -> list[Document]:
         """Alerts of rules that step back for this one, on the same event: building blocks from now on."""
@@ -253,10 +290,14 @@ class AlertEngine:
 
     def _on_events(self, document: Document) -> list[Document]:
         """Alerts that share an event with this one."""
-        ids = document["tocsin.alert.event_ids"][:SAMPLES]
-        held = {uuid: self._alerts[uuid] for event in ids for uuid in self._by_event.get(event, ())}
-        if self._may_lack(document):
-            for alert in self._store.alerts_by_event(ids):
+        moment = time.read(document["kibana.alert.original_time"]) or 0
+        return self._sharing(document["tocsin.alert.event_ids"][:SAMPLES], moment)
+
+    def _sharing(self, events: Sequence[str], moment: int) -> list[Document]:
+        """Alerts that have one of these events, the first of which is of that time."""
+        held = {uuid: self._alerts[uuid] for event in events for uuid in self._by_event.get(event, ())}
+        if moment < self._whole_since:
+            for alert in self._store.alerts_by_event(events):
                 held.setdefault(str(alert["kibana.alert.uuid"]), alert)
         return list(held.values())
 
@@ -271,32 +312,83 @@ class AlertEngine:
         mark = "suppress:" + stable_id(*key)
         document["tocsin.alert.join"] = [*document["tocsin.alert.join"], mark]
         moment = time.read(document["@timestamp"]) or 0
-        held = self._standing.get(key)
         # An event that comes late and is older than the alert is one more of the same, not another.
-        if held is not None and abs(moment - held[1]) < suppression.window and (alert := self._get(held[0], held[1])):
-            return alert
-        if held is None and self._may_lack(document, suppression.window):
-            span = Span(moment - suppression.window, moment + suppression.window)
+        for stood, uuid in self._near(key, moment, suppression.window):
+            alert = self._get(uuid, stood)
+            if alert is not None and alert.get("tocsin.alert.state") == "active":
+                return alert
+        if moment - suppression.window < max(self._whole_since, self._stood_since):
+            span = Span(moment - suppression.window + 1, moment + suppression.window)
             for alert in self._store.alerts_by_join([mark], span):
                 other = alert["kibana.alert.uuid"] != document["kibana.alert.uuid"]
                 if other and alert.get("tocsin.alert.state") == "active":
                     self._stand(key, alert)
-                    return self._get(str(alert["kibana.alert.uuid"]), moment) or alert
+                    return self._get(str(alert["kibana.alert.uuid"])) or alert
         self._stand(key, document)
         return None
 
+    def _near(self, key: tuple[str, ...], moment: int, window: int) -> list[tuple[int, str]]:
+        """Standing alerts of a group within a window of a moment, the latest that is not after it first."""
+        standing = self._standing.get(key, [])
+        place = bisect_right(standing, (moment, "\U0010ffff"))
+        around = [*reversed(standing[max(0, place - 2) : place]), *standing[place : place + 2]]
+        return [each for each in around if abs(moment - each[0]) < window]
+
     def _stand(self, key: tuple[str, ...], alert: Document) -> None:
-        self._standing[key] = (str(alert["kibana.alert.uuid"]), time.read(alert["@timestamp"]) or 0)
+        entry = (time.read(alert["@timestamp"]) or 0, str(alert["kibana.alert.uuid"]))
+        standing = self._standing.setdefault(key, [])
+        if entry not in standing:
+            insort(standing, entry)
+        self._standing.move_to_end(key)
+        forgotten: list[tuple[int, str]] = []
+        if len(standing) > _STANDING:
+            forgotten.append(standing.pop(0))
         if len(self._standing) > _CACHE:
-            self._standing.popitem(last=False)
+            forgotten += self._standing.popitem(last=False)[1]
+        if forgotten:
+            self._stood_since = max(self._stood_since, forgotten[-1][0] + 1)
+
+    def _promote(self, rule: Any, gone: Document) -> list[Document]:
+        """An alert that stood for others is withdrawn: the first of these stands for the rest now."""
+        marks = [str(key) for key in gone.get("tocsin.alert.join") or () if str(key).startswith("suppress:")]
+        uuid = gone["kibana.alert.uuid"]
+        moment = time.read(gone["@timestamp"]) or 0
+        span = Span(moment - rule.suppression.window, moment + rule.suppression.window)
+        held = {str(a["kibana.alert.uuid"]): a for a in self._store.alerts_by_join(marks, span)} if marks else {}
+        held.update(
+            (each, alert) for each, alert in self._alerts.items() if alert.get("tocsin.alert.suppressed_by") == uuid
+        )
+        left = [self._get(each) or alert for each, alert in held.items()]
+        left = [
+            a for a in left if a.get("tocsin.alert.suppressed_by") == uuid and a["tocsin.alert.state"] == "suppressed"
+        ]
+        if not left:
+            return []
+        first, *others = sorted(left, key=lambda a: (str(a["@timestamp"]), str(a["kibana.alert.uuid"])))
+        heir = {name: value for name, value in first.items() if name != "tocsin.alert.suppressed_by"}
+        heir |= {"tocsin.alert.state": "active", "kibana.alert.suppression.docs_count": len(others)}
+        self._stand(_suppression_key(rule, heir), heir)
+        by = first["kibana.alert.uuid"]
+        return [self._put(heir), *(self._put({**other, "tocsin.alert.suppressed_by": by}) for other in others)]
 
     # ---- the rest ----
 
-    def _withdraw(self, item: Withdrawal) -> Document | None:
-        alert = self._get(stable_id("alert", item.rule, *item.born))
+    def _withdraw(self, item: Withdrawal) -> list[Document]:
+        uuid = stable_id("alert", item.rule, *item.born)
+        alert = self._get(self._renamed.get(uuid, uuid))
         if alert is None or alert.get("tocsin.alert.state") == "withdrawn":
-            return None
-        return self._put({**alert, "tocsin.alert.state": "withdrawn", "tocsin.alert.state_reason": item.reason})
+            return []
+        gone = self._put({**alert, "tocsin.alert.state": "withdrawn", "tocsin.alert.state_reason": item.reason})
+        rule = self.rules.get(item.rule)
+        if rule is None or rule.suppression is None:
+            return [gone]
+        if alert.get("tocsin.alert.state") == "active":
+            return [gone, *self._promote(rule, gone)]
+        standing = self._get(str(alert.get("tocsin.alert.suppressed_by") or ""))
+        if standing is None:
+            return [gone]
+        count = max(0, int(standing.get("kibana.alert.suppression.docs_count") or 0) - 1)
+        return [gone, self._put({**standing, "kibana.alert.suppression.docs_count": count})]
 
     def _documents(self, firings: Sequence[Firing], at_hand: Mapping[str, Document]) -> dict[str, Document]:
         """The member events (for correlations: alerts) by id; the first and last samples are enough of a long

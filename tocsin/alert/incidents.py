@@ -9,6 +9,7 @@ nobody: they are found through the alerts that stand for them.
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -19,6 +20,7 @@ from tocsin.event.ids import stable_id
 from tocsin.event.time import DAY
 from tocsin.ports import AlertStore, Document, EventReader, Span
 
+log = logging.getLogger(__name__)
 _LEVELS: Final = {"low": 1, "medium": 2, "high": 3, "critical": 4}
 _WHY: Final = {
     "tree": "the same process tree",
@@ -26,7 +28,9 @@ _WHY: Final = {
     "file": "the same file on the same host",
     "pair": "the same client at the same server",
 }
-_COMPONENT: Final = 5_000
+# Alerts that are looked at together at most, and keys of one question to the store.
+_MOST: Final = 50_000
+_KEYS: Final = 1_000
 _SUPPRESS: Final = "suppress:"
 
 
@@ -61,88 +65,142 @@ class Incidents:
     ) -> tuple[list[Document], dict[str, str]]:
         """Work out the components that these alerts touch.
 
-        Gives the incidents that are new or changed, written, and which alert belongs to which incident now (for
-        `AlertEngine.assign`, the only writer of alerts)."""
-        touched = {str(a["kibana.alert.uuid"]): a for a in alerts if _counts(a)}
+        Gives the incidents that are new or changed, written, and which alert belongs to which incident now ("" where
+        it left one), for `AlertEngine.assign`, the only writer of alerts."""
+        decided = decisions or Decisions()
+        seeds = {str(a["kibana.alert.uuid"]): a for a in alerts if _counts(a)}
         gone = [a for a in alerts if not _counts(a) and a.get("tocsin.alert.incident")]
-        for alert in gone:  # a withdrawn alert leaves its incident: the others of it are looked at again
-            for other in self._members(str(alert["tocsin.alert.incident"])):
-                touched.setdefault(str(other["kibana.alert.uuid"]), other)
-        done: set[str] = set()
-        changed: list[Document] = []
-        moved: dict[str, str] = {}
-        for uuid, alert in touched.items():
-            if uuid in done or not _counts(alert):
-                continue
-            whole = self._reach(alert, touched)
-            done |= set(whole)
-            for component, edges in _components(whole, decisions or Decisions()):
-                incident, members = self._incident(component, edges)
-                moved.update(members)
-                if incident is not None:
-                    changed.append(incident)
-        for alert in gone:
-            incident_id = str(alert["tocsin.alert.incident"])
-            if not any(i["tocsin.incident.id"] == incident_id for i in changed):
-                closed = self._empty(incident_id)
-                if closed is not None:
-                    changed.append(closed)
+        for uuid, other in self._members({str(a["tocsin.alert.incident"]) for a in gone}).items():
+            if _counts(other) and uuid not in {str(a["kibana.alert.uuid"]) for a in gone}:
+                seeds.setdefault(uuid, other)  # what a withdrawn alert leaves is looked at again
+        moved = {str(a["kibana.alert.uuid"]): "" for a in gone}
+        whole = self._reach(seeds, decided)
+        components = [
+            _Component(sorted(members, key=_place), edges)
+            for members, edges in _components(whole, decided)
+            if any(str(a["kibana.alert.uuid"]) in seeds for a in members)
+        ]
+        components.sort(key=lambda each: _place(each.members[0]))
+        held = {str(a["tocsin.alert.incident"]) for each in components for a in each.members if _held(a)}
+        held |= {str(a["tocsin.alert.incident"]) for a in gone}
+        known = self._events.by_ids(sorted(held), of="incidents") if held else {}
+        self._own(components, known)
+        changed: dict[str, Document] = {}
+        for component in components:
+            incident = self._incident(component, known, moved)
+            if incident is not None:
+                changed[str(incident["tocsin.incident.id"])] = incident
+            changed.update((each, _ended(known[each], "merged")) for each in component.merged)
+        living = {component.id for component in components if component.id}
+        ended = [each for each in known if each not in living and each not in changed]
+        if ended:  # of those that nobody took over, some may still have members that these alerts don't touch
+            members = self._members(set(ended))
+            for each in ended:
+                ids = known[each].get("tocsin.incident.alerts") or ()
+                left = [m for i in ids if (m := members.get(str(i))) is not None and str(i) not in moved]
+                if not any(_counts(m) for m in left) and known[each].get("tocsin.incident.state") == "active":
+                    changed[each] = _ended(known[each], "withdrawn")
         if changed:
-            self._store.write_incidents(changed)
-        return changed, moved
+            self._store.write_incidents(list(changed.values()))
+        return list(changed.values()), moved
 
-    def _reach(self, alert: Document, touched: Mapping[str, Document]) -> dict[str, Document]:
-        """The connected component of an alert, by keys that alerts of the store share within a day of each other."""
-        whole: dict[str, Document] = {str(alert["kibana.alert.uuid"]): alert}
-        frontier = [alert]
-        while frontier and len(whole) < _COMPONENT:
+    def _reach(self, seeds: Mapping[str, Document], decisions: Decisions) -> dict[str, Document]:
+        """These alerts and all that are connected with them, by keys that alerts share within a day of each other, or
+        by what people decided."""
+        whole = dict(seeds)
+        partners: dict[str, set[str]] = {}
+        for pair in decisions.merged:
+            for uuid in pair:
+                partners.setdefault(uuid, set()).update(pair - {uuid})
+        asked: set[str] = set()
+        frontier = list(seeds.values())
+        while frontier:
+            if len(whole) > _MOST:
+                log.warning("more than %d alerts are connected; those furthest away are left out", _MOST)
+                break
             keys = sorted({key for a in frontier for key in _keys(a)})
             moments = [_moment(a) for a in frontier]
-            span = Span(min(moments) - DAY, max(moments) + DAY)
+            span = Span(min(moments) - DAY, max(moments) + DAY + 1)
+            near: list[Document] = []
+            for start in range(0, len(keys), _KEYS):
+                near += self._store.alerts_by_join(keys[start : start + _KEYS], span)
+            joined = {p for a in frontier for p in partners.get(str(a["kibana.alert.uuid"]), ())} - whole.keys() - asked
+            asked |= joined
+            near += self._events.by_ids(sorted(joined), of="alerts").values() if joined else ()
             frontier = []
-            near = self._store.alerts_by_join(keys, span) if keys else []
-            for other in [*near, *(t for t in touched.values() if not set(_keys(t)).isdisjoint(keys))]:
+            for other in near:
                 uuid = str(other["kibana.alert.uuid"])
-                other = touched.get(uuid, other)
                 if uuid not in whole and _counts(other):
                     whole[uuid] = other
                     frontier.append(other)
         return whole
 
-    def _members(self, incident_id: str) -> list[Document]:
-        incident = self._events.by_ids([incident_id], of="incidents").get(incident_id)
-        ids = list(incident.get("tocsin.incident.alerts") or ()) if incident else []
-        return list(self._events.by_ids(ids, of="alerts").values())
+    def _members(self, incidents: set[str]) -> dict[str, Document]:
+        found = self._events.by_ids(sorted(incidents), of="incidents") if incidents else {}
+        ids = [str(i) for incident in found.values() for i in incident.get("tocsin.incident.alerts") or ()]
+        return self._events.by_ids(ids, of="alerts") if ids else {}
 
-    def _incident(self, members: Sequence[Document], edges: Sequence[Edge]) -> tuple[Document | None, dict[str, str]]:
-        """The incident of one component (None if it is none yet) and the alerts whose incident is another now."""
+    def _own(self, components: Sequence[_Component], known: Mapping[str, Document]) -> None:
+        """Which component goes on as which incident: of several with alerts of one incident, that which has the alert
+        it was minted from, else the first; of several incidents in one component, the oldest, and the others are its
+        aliases."""
+        holders: dict[str, list[_Component]] = {}
+        for component in components:
+            held = dict.fromkeys(str(a["tocsin.alert.incident"]) for a in component.members if _held(a))
+            for each in held:
+                if each in known:
+                    holders.setdefault(each, []).append(component)
+        for each in sorted(holders, key=lambda i: (str(known[i]["tocsin.incident.created"]), i)):
+            owner = next((c for c in holders[each] if each in c.mints()), holders[each][0])
+            if owner.id:
+                owner.merged.append(each)
+            else:
+                owner.id = each
+
+    def _incident(self, component: _Component, known: Mapping[str, Document], moved: dict[str, str]) -> Document | None:
+        """The incident of one component, None where nothing of it changed; says which alerts moved."""
+        members = component.members
         rules = {str(a["kibana.alert.rule.uuid"]) for a in members}
-        alone = any(a.get("tocsin.alert.incident_alone") for a in members)
-        if len(rules) < 2 and not alone:
-            return None, {}
-        ordered = sorted(members, key=lambda a: (str(a["@timestamp"]), str(a["kibana.alert.uuid"])))
-        held = [str(a["tocsin.alert.incident"]) for a in ordered if a.get("tocsin.alert.incident")]
-        known = self._events.by_ids(list(dict.fromkeys(held)), of="incidents") if held else {}
-        older = sorted(known.values(), key=lambda i: (str(i["tocsin.incident.created"]), str(i["tocsin.incident.id"])))
-        mint = stable_id("incident", str(ordered[0]["kibana.alert.uuid"]))
-        incident_id = str(older[0]["tocsin.incident.id"]) if older else mint
-        before = older[0] if older else None
-        merged = {str(i["tocsin.incident.id"]) for i in older[1:]}
-        aliases = sorted(merged | set((before or {}).get("tocsin.incident.aliases") or ()))
-        document = _document(incident_id, ordered, edges, aliases, before)
-        moved = {
-            str(a["kibana.alert.uuid"]): incident_id for a in ordered if a.get("tocsin.alert.incident") != incident_id
-        }
-        if before is not None and before.get("tocsin.incident.signature") == document["tocsin.incident.signature"]:
-            return None, moved
-        return document, moved
-
-    def _empty(self, incident_id: str) -> Document | None:
-        incident = self._events.by_ids([incident_id], of="incidents").get(incident_id)
-        if incident is None:
+        before = known.get(component.id)
+        if len(rules) < 2 and not any(a.get("tocsin.alert.incident_alone") for a in members):
+            component.id, component.merged = "", []
+            moved.update((str(a["kibana.alert.uuid"]), "") for a in members if _held(a))
             return None
-        version = int(incident.get("tocsin.incident.version") or 0) + 1
-        return {**incident, "tocsin.incident.state": "withdrawn", "tocsin.incident.version": version}
+        if not component.id:
+            # What was split off may mint an id that its other half goes on with.
+            mints = (stable_id("incident", uuid) for uuid in _uuids(members))
+            component.id = next((each for each in mints if each not in known), stable_id(*_uuids(members)))
+        aliases = set((before or {}).get("tocsin.incident.aliases") or ()) | set(component.merged)
+        for each in component.merged:
+            aliases |= set(known[each].get("tocsin.incident.aliases") or ())
+        document = _document(component.id, members, component.edges, sorted(aliases), before)
+        for alert in members:
+            if alert.get("tocsin.alert.incident") != component.id:
+                moved[str(alert["kibana.alert.uuid"])] = component.id
+        same = before is not None and before.get("tocsin.incident.state") == "active"
+        if before is not None and same:
+            same = before.get("tocsin.incident.signature") == document["tocsin.incident.signature"]
+        return None if same else document
+
+
+@dataclass(slots=True)
+class _Component:
+    """Alerts that are connected, earliest first; what incident they are, and which others became a part of it."""
+
+    members: list[Document]
+    edges: list[Edge]
+    id: str = ""
+    merged: list[str] = field(default_factory=list)
+
+    def mints(self) -> set[str]:
+        """The ids that its alerts would mint."""
+        return {stable_id("incident", uuid) for uuid in _uuids(self.members)}
+
+
+def _ended(incident: Document, state: str) -> Document:
+    version = int(incident.get("tocsin.incident.version") or 0) + 1
+    document = {name: value for name, value in incident.items() if not name.startswith("_")}
+    return {**document, "tocsin.incident.state": state, "tocsin.incident.version": version}
 
 
 def _components(whole: Mapping[str, Document], decisions: Decisions) -> Iterable[tuple[list[Document], list[Edge]]]:
@@ -156,19 +214,28 @@ def _components(whole: Mapping[str, Document], decisions: Decisions) -> Iterable
             uuid = parent[uuid]
         return uuid
 
+    nobody: set[str] = set()
+    apart: dict[str, set[str]] = {}
+    for pair in decisions.split:
+        for uuid in pair:
+            apart.setdefault(uuid, set()).update(pair - {uuid})
     taken: list[Edge] = []
     for edge in _edges(whole, decisions):
         one, two = top(edge.first), top(edge.second)
         if one == two:
             continue
-        split = decisions.split
-        if split and any(frozenset((x, y)) in split for x in size[one] for y in size[two]):
+        if len(size[one]) < len(size[two]):
+            one, two = two, one
+        if apart and any(not apart.get(x, nobody).isdisjoint(size[one]) for x in size[two]):
             continue
         parent[two] = one
         size[one] |= size.pop(two)
         taken.append(edge)
-    for members in size.values():
-        yield [whole[uuid] for uuid in members], [edge for edge in taken if edge.first in members]
+    edges: dict[str, list[Edge]] = {}
+    for edge in taken:
+        edges.setdefault(top(edge.first), []).append(edge)
+    for uuid, members in size.items():
+        yield [whole[each] for each in members], edges.get(uuid, [])
 
 
 def _edges(whole: Mapping[str, Document], decisions: Decisions) -> list[Edge]:
@@ -275,6 +342,18 @@ def _summary(alerts: Sequence[Document], rules: Sequence[str], hosts: Sequence[s
 
 def _counts(alert: Document) -> bool:
     return alert.get("tocsin.alert.state", "active") == "active" and not alert.get("kibana.alert.building_block_type")
+
+
+def _held(alert: Document) -> bool:
+    return bool(alert.get("tocsin.alert.incident"))
+
+
+def _uuids(alerts: Iterable[Document]) -> list[str]:
+    return [str(alert["kibana.alert.uuid"]) for alert in alerts]
+
+
+def _place(alert: Document) -> tuple[str, str]:
+    return str(alert["@timestamp"]), str(alert["kibana.alert.uuid"])
 
 
 def _keys(alert: Document) -> list[str]:

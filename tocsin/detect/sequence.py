@@ -24,6 +24,7 @@ from tocsin.ports import Hit, Withdrawal
 _SLACK: Final = 3_600_000_000
 _MANY: Final = 1_000
 _AGES: Final = 1 << 61
+_OVERTURNED: Final = "a late event changed what the rule found"
 Order = tuple[int, int, str]
 
 
@@ -44,7 +45,7 @@ class _Sequence:
     def machine(self, rule: Rule, reader: HitReader) -> Machine | None:
         assert isinstance(rule.plan, ir.Sequence)
         matcher = Matcher(rule.plan)
-        reach = None if rule.plan.maxspan is None else 2 * rule.plan.maxspan
+        reach = None if rule.plan.maxspan is None else 2 * rule.plan.maxspan + _SLACK
         return Keyed(rule, reader, reach, lambda key: Joined(rule, matcher, key))
 
 
@@ -177,6 +178,7 @@ class Joined:
     _partials: Partials | None = None
     _given: dict[tuple[str, ...], int] = field(default_factory=dict)  # what was given out → its first event's time
     _pending: dict[tuple[str, ...], Match] = field(default_factory=dict)
+    _unsure: set[tuple[str, ...]] = field(default_factory=set)  # pending ones that may have been given out before
 
     def known(self, hits: Sequence[Hit], start: int | None, asked: int) -> bool:
         """See `Track`."""
@@ -190,6 +192,7 @@ class Joined:
                 self._given[born] = match.hits[0].time
             else:  # whether it was certain then is not known: it is given out (again) when it is
                 self._pending[born] = match
+                self._unsure.add(born)
         self._wait()
         return True
 
@@ -241,10 +244,13 @@ class Joined:
         for born, first in list(self._given.items()):
             if born not in matches and (low is None or first >= low):
                 del self._given[born]
-                out.append(Withdrawal(self.rule.id, list(born), "a late event changed what the rule found"))
+                out.append(Withdrawal(self.rule.id, list(born), _OVERTURNED))
         for born, match in list(self._pending.items()):
             if born not in matches and (low is None or match.hits[0].time >= low):
                 del self._pending[born]
+                if born in self._unsure:
+                    self._unsure.remove(born)
+                    out.append(Withdrawal(self.rule.id, list(born), _OVERTURNED))
         for match in matches.values():
             out += self._found(match, watermark)
         self._wait()
@@ -272,6 +278,7 @@ class Joined:
             self._pending[born] = match
             return []
         self._pending.pop(born, None)
+        self._unsure.discard(born)
         self._given[born] = match.hits[0].time
         names = [each.name for each in self.matcher.plan.steps[0].by]
         group = dict(zip(names, self.key, strict=False))

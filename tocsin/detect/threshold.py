@@ -73,7 +73,7 @@ class _Threshold:
         if rule.plan.unless:
             return _Vetoed(rule, rule.plan, rule.plan.unless, reader)
         plan = rule.plan
-        return Keyed(rule, reader, 4 * plan.window, lambda key: Counted(rule, plan, key))
+        return Keyed(rule, reader, 4 * plan.window + _SLACK, lambda key: Counted(rule, plan, key))
 
 
 def _common(entry: Mapping[str, Any] | None, given: Lowering) -> Common | None:
@@ -389,8 +389,8 @@ class _Vetoed:
         own = [each.name for each in plan.by]
         self.shared = [own.index(each.name) for each in common.by]
         self.parts: dict[Key, dict[Key, None]] = {}  # the groups that share a cause
-        self.others = Keyed(rule, reader, 4 * plan.window, lambda key: _Causes(), steps=frozenset({1}))
-        self.counts = Keyed(rule, reader, 4 * plan.window, self._track, steps=frozenset({0}))
+        self.others = Keyed(rule, reader, 4 * plan.window + _SLACK, lambda key: _Causes(), steps=frozenset({1}))
+        self.counts = Keyed(rule, reader, 4 * plan.window + _SLACK, self._track, steps=frozenset({0}))
 
     def feed(self, hits: Sequence[Hit], watermark: int) -> list[Found]:
         """See `Machine`."""
