@@ -24,13 +24,16 @@ from tocsin import state as states
 from tocsin.collect import Collector, bulk, file, syslog
 from tocsin.config import Settings, is_loopback
 from tocsin.errors import TocsinError
-from tocsin.journal.file import FileWriter, open_writer
+from tocsin.journal.file import FileWriter, JournalError, open_writer
 from tocsin.state import State
 
 log = logging.getLogger(__name__)
 _REMEMBERED: Final = 5.0
 _MOST_KEYS: Final = 10_000
 _BEAT: Final = 1.0
+_ORPHANED: Final = 3.0
+# How long a process of before, which is ending, may still hold the journal.
+_PATIENCE: Final = 15.0
 
 
 def run(connection: Connection, settings: Settings) -> None:
@@ -42,13 +45,15 @@ def run(connection: Connection, settings: Settings) -> None:
 
 
 def _listen(connection: Connection, stop: threading.Event) -> None:
-    """End when core says so, or is gone: then at once, so that the ports are free for the next."""
+    """End when core says so, or is gone: then within seconds, so that the ports are free for the next; what has been
+    read is put into the journal first."""
     try:
-        while True:
-            if connection.recv()[0] == "stop":
-                stop.set()
-                return
+        while connection.recv()[0] != "stop":
+            pass
+        stop.set()
     except (EOFError, OSError):
+        stop.set()
+        time.sleep(_ORPHANED)
         os._exit(0)
 
 
@@ -92,13 +97,7 @@ def _local(peer: str | None) -> bool:
 async def _serve(connection: Connection, settings: Settings, stop: threading.Event) -> None:
     state = states.open(settings.state_address)
     try:
-        journal = open_writer(
-            settings.journal_address,
-            lanes=settings.journal.lanes,
-            max_bytes=int(settings.journal.max_bytes),
-            segment_bytes=int(settings.journal.segment_bytes),
-            sync_ms=settings.journal.sync_ms,
-        )
+        journal = await _journal(settings, stop)
     except (OSError, TocsinError) as error:
         with contextlib.suppress(OSError):
             connection.send({"ready": False, "error": str(error)})
@@ -118,7 +117,7 @@ async def _serve(connection: Connection, settings: Settings, stop: threading.Eve
                 tasks[asyncio.create_task(_later(each, journal), name=each.name)] = each
             await asyncio.to_thread(stop.wait, _BEAT)
     except (BrokenPipeError, ConnectionResetError):
-        os._exit(0)
+        pass  # core is gone
     except (OSError, TocsinError) as error:
         with contextlib.suppress(OSError):
             connection.send({"ready": False, "error": str(error)})
@@ -130,6 +129,24 @@ async def _serve(connection: Connection, settings: Settings, stop: threading.Eve
         await asyncio.gather(*tasks, return_exceptions=True)
         journal.close()
         state.close()
+
+
+async def _journal(settings: Settings, stop: threading.Event) -> FileWriter:
+    """The journal, once the process that had it before has let go of it."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return open_writer(
+                settings.journal_address,
+                lanes=settings.journal.lanes,
+                max_bytes=int(settings.journal.max_bytes),
+                segment_bytes=int(settings.journal.segment_bytes),
+                sync_ms=settings.journal.sync_ms,
+            )
+        except JournalError:
+            if time.monotonic() > until or stop.is_set():
+                raise
+        await asyncio.sleep(0.1)
 
 
 async def _later(each: Collector, journal: FileWriter) -> None:

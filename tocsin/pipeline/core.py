@@ -8,6 +8,7 @@ what is found is a function of what is stored, and a kill anywhere loses and dou
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
 import time
 from collections import deque
@@ -25,7 +26,7 @@ from tocsin.alert.join import Joiner
 from tocsin.detect import RISK
 from tocsin.detect._hits import hits_of
 from tocsin.detect._state import StateStage
-from tocsin.errors import BusyError
+from tocsin.errors import BusyError, quoted
 from tocsin.event import time as clock
 from tocsin.event.document import to_documents
 from tocsin.event.time import SECOND
@@ -43,10 +44,14 @@ Found = Firing | Withdrawal
 REJOIN: Final = (2.0, 10.0, 60.0, 300.0)
 _HANDED: Final = 10_000
 _REMEMBERED: Final = 4_000
+# After so many failures of another kind than "busy", with this much of the disk free, a stretch is set aside.
+POISON: Final = 8
+_ROOM: Final = 256 << 20
 
-STAGE = counter("tocsin_stage_seconds", "CPU time by stage.", ["stage"])
+_LATENCIES: Final = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 12, 20, 30, 60)
+STAGE = counter("tocsin_stage_seconds", "Seconds by stage.", ["stage"])
 ALERTS = counter("tocsin_alerts", "Alerts made or changed.")
-LATENCY = histogram("tocsin_alert_latency_seconds", "From an event's arrival to its alert.")
+LATENCY = histogram("tocsin_alert_latency_seconds", "From an event's arrival to its alert.", buckets=_LATENCIES)
 HELD = gauge("tocsin_state_hits", "Hits that the state stage holds in memory.")
 
 
@@ -98,20 +103,22 @@ class Core:
         recent = self.store.search(TRUE, of="alerts", limit=_REMEMBERED)
         since = clock.EARLIEST if len(recent) < _REMEMBERED else clock.read(recent[-1]["@timestamp"]) or now
         self.engine.remember(recent[::-1], since)
-        reach = 2 * 3600 * SECOND
-        span = Span(now - reach, None)
-        hits: list[Hit] = []
-        for rule in self.knowledge.running:
-            if rule.type in ("sequence", "threshold"):
-                for page in self.store.hits.of_rule(rule.id, rule.generation, span):
-                    hits.extend(page)
+        for rule in self.stage.waiting():  # a page at a time, so that what they hold stays bounded
+            span = Span(now - self.stage.reach(rule), None)
+            for hits in self.store.hits.of_rule(rule.id, rule.generation, span):
+                with self._lock:
+                    self._settle(self.stage.take(hits), {})
         legs = self.stage.legs()
+        if not legs:
+            return
+        where = Test(self.knowledge.alert_names.field("kibana.alert.rule.uuid"), Equals(tuple(sorted(legs))))
+        span, after = Span(now - self.stage.reach_of_legs(), None), None
         alerts: list[Document] = []
-        if legs:
-            where = Test(self.knowledge.alert_names.field("kibana.alert.rule.uuid"), Equals(tuple(sorted(legs))))
-            alerts = self.store.search(where, span, of="alerts", limit=10_000, newest_first=False)
-        with self._lock:
-            self._settle(self.stage.restore(span, hits, alerts), {})
+        while page := self.store.search(where, span, of="alerts", limit=_REMEMBERED, newest_first=False, after=after):
+            alerts += page
+            after = (clock.read(page[-1]["@timestamp"]) or 0, str(page[-1]["_id"]))
+        with self._lock:  # at once: a part of them would look like less than there is
+            self._settle(self.stage.take_alerts(alerts), {})
 
     # ---- stretches ----
 
@@ -125,12 +132,15 @@ class Core:
             self._count("insert", stored - started)
             self.events += inserted.events
             hits = hits_of(made.hits)
+            found = self.stage.take(hits)  # late is measured against what came before this stretch
             for dataset, (latest, arrival) in _latest(made.events).items():
                 self.stage.watermarks.saw(dataset, latest, arrival)
-            found = self.stage.take(hits)
-            self._settle(found, _at_hand(made.events, found))
+            detected = time.perf_counter()
+            settled = self._settle(found, _at_hand(made.events, found))
+            _timed(settled, hits)
             HELD.set(self.stage.size())
-            self._count("detect", time.perf_counter() - stored)
+            self._count("detect", detected - stored)
+            self._count("alerts", time.perf_counter() - detected)
 
     def feed(self, token: str, hits: pa.RecordBatch) -> None:
         """Hits that were made up afterwards (a new rule's look-back): stored once, then looked at like any."""
@@ -162,13 +172,15 @@ class Core:
             place -= 1
         self._rejoin.insert(place, (due, step, uuid))
 
-    def _settle(self, found: Sequence[Found], at_hand: Mapping[str, Document]) -> None:
-        """Alerts of what was found, then what correlations make of these alerts, until nothing is new."""
+    def _settle(self, found: Sequence[Found], at_hand: Mapping[str, Document]) -> list[Document]:
+        """Alerts of what was found, then what correlations make of these alerts, until nothing is new. Gives them."""
         rounds = 0
+        settled: list[Document] = []
         while found and rounds < 8:
             alerts = self.engine.take(found, at_hand)
             if not alerts:
-                return
+                break
+            settled += alerts
             ALERTS.inc(len(alerts))
             self._group(alerts)
             now = time.monotonic()
@@ -180,6 +192,7 @@ class Core:
                 self._tell("alert", alert)
             found = self.stage.take_alerts(alerts)
             rounds += 1
+        return settled
 
     def _group(self, alerts: Sequence[Document]) -> None:
         incidents, members = self._incidents.update(alerts)
@@ -201,22 +214,37 @@ class Core:
 
 
 class Intake(threading.Thread):
-    """The thread that listens to workers and gives their stretches to core."""
+    """The thread that listens to workers and gives their stretches to core.
 
-    def __init__(self, core: Core, died: Callable[[Connection], None]) -> None:
+    It owns the connections: it alone reads and closes them, and everybody sends through `send`. A stretch that can't be
+    stored whatever is tried goes to `quarantine`, so that its lane goes on; `problems` says so.
+    """
+
+    def __init__(self, core: Core, quarantine: Path) -> None:
         super().__init__(name="intake", daemon=True)
         self.core = core
-        self.died = died
+        self.quarantine = quarantine
+        self.problems: deque[str] = deque(maxlen=20)
         self.ready: dict[int, dict[str, str]] = {}
         self.metrics: dict[str, bytes] = {}
         self._connections: dict[Connection, str] = {}
         self._guard = threading.Lock()
+        self._sending = threading.Lock()
         self._stopping = threading.Event()
 
     def add(self, connection: Connection, name: str) -> None:
         """Listen to another worker."""
         with self._guard:
             self._connections[connection] = name
+
+    def send(self, connection: Connection, message: tuple[Any, ...]) -> bool:
+        """Say something to a worker; whether it was there to hear it. Two threads' messages would mix otherwise."""
+        with self._sending:
+            try:
+                connection.send(message)
+            except (OSError, ValueError):
+                return False
+        return True
 
     def stop(self) -> None:
         """Stop after the stretch at hand."""
@@ -229,9 +257,13 @@ class Intake(threading.Thread):
         while not self._stopping.is_set():
             with self._guard:
                 connections = list(self._connections)
-            for each in wait(connections, timeout=0.25) if connections else ():
-                assert isinstance(each, Connection)
-                self._hear(each)
+            try:
+                for each in wait(connections, timeout=0.25) if connections else ():
+                    assert isinstance(each, Connection)
+                    self._hear(each)
+            except Exception:  # the thread must not end: nothing would be stored any more
+                log.exception("the intake failed")
+                self._stopping.wait(0.5)
             if not connections:
                 self._stopping.wait(0.1)
             if time.monotonic() - last >= 1.0:
@@ -246,8 +278,9 @@ class Intake(threading.Thread):
             message: tuple[Any, ...] = connection.recv()
         except (EOFError, OSError):
             with self._guard:
-                self._connections.pop(connection, None)
-            self.died(connection)
+                name = self._connections.pop(connection, "worker")
+            connection.close()
+            self.metrics.pop(name, None)
             return
         match message[0]:
             case "ready":
@@ -265,15 +298,19 @@ class Intake(threading.Thread):
         health: Mapping[Any, Any],
         times: Mapping[str, float],
     ) -> None:
-        pause = 0.1
+        pause, failed = 0.1, 0
         while not self._stopping.is_set():
             try:
                 self.core.take(stretch, path)
                 break
             except BusyError as error:
                 log.warning("the store is busy, trying again in %.1f s: %s", pause, error)
-            except Exception:
+            except Exception as error:
                 log.exception("lane %d, stretch %d–%d could not be stored", *stretch)
+                failed += 1
+                if failed >= POISON and shutil.disk_usage(path.parent).free > _ROOM:
+                    self._set_aside(stretch, path, error)
+                    break
             self._stopping.wait(pause)
             pause = min(pause * 2, 10.0)
         else:
@@ -282,10 +319,32 @@ class Intake(threading.Thread):
         for stage, seconds in times.items():
             self.core._count(stage, seconds)
         self.core.sources.add(health)
-        try:
-            connection.send(("passed", tuple(stretch)))
-        except (BrokenPipeError, OSError):
+        if not self.send(connection, ("passed", tuple(stretch))):
             log.warning("worker went before stretch %d of lane %d was acknowledged", stretch.start, stretch.lane)
+
+    def _set_aside(self, stretch: Stretch, path: Path, error: Exception) -> None:
+        """Keep what can't be stored where somebody finds it, and let its lane go on."""
+        problem = (
+            f"lane {stretch.lane}, records {stretch.start}–{stretch.end} can't be stored and lie in "
+            f"{self.quarantine / path.name}: {type(error).__name__}: {quoted(str(error))}"
+        )
+        self.quarantine.mkdir(exist_ok=True, mode=0o700)
+        if path.exists():
+            path.replace(self.quarantine / path.name)
+        self.problems.append(problem)
+        log.error("%s", problem)
+
+
+def _timed(alerts: Sequence[Document], hits: Sequence[Hit]) -> None:
+    """Observe how long ago the latest of these hits arrived that each alert is made of."""
+    if not alerts:
+        return
+    arrivals = {hit.id: hit.arrival for hit in hits}
+    now = clock.now()
+    for alert in alerts:
+        latest = max((arrivals.get(event, 0) for event in alert.get("tocsin.alert.event_ids") or ()), default=0)
+        if latest:
+            LATENCY.observe(max(0, now - latest) / SECOND)
 
 
 def _latest(events: pa.RecordBatch) -> dict[str, tuple[int, int]]:

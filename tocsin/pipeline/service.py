@@ -35,6 +35,8 @@ from tocsin.store import Memory, Store
 log = logging.getLogger(__name__)
 _AGAIN: Final = 0.2
 _LONGEST: Final = 10.0
+# A child that has run for so many seconds has come up well: when it ends, counting begins anew.
+_STEADY: Final = 30.0
 _PROCESSES: Final = 100_000
 
 
@@ -65,10 +67,11 @@ class Service:
         )
         self.sources = Sources()
         self.core = Core(self.store, self.knowledge, self.sources)
-        self.intake = Intake(self.core, self._lost)
+        self.intake = Intake(self.core, folder / "quarantine")
         self._context = multiprocessing.get_context("spawn")
         self._children: dict[str, tuple[BaseProcess, Connection, Callable[[], None]]] = {}
         self._failures: dict[str, int] = {}
+        self._begun: dict[str, float] = {}
         self._guard = threading.RLock()
         self._stopping = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="watch", daemon=True)
@@ -112,11 +115,8 @@ class Service:
         dumped = plan.dump()
         with self._guard:
             for name, (_, connection, _) in self._children.items():
-                if name.startswith("worker"):
-                    try:
-                        connection.send(("plan", dumped))
-                    except OSError:
-                        log.warning("%s went before it had the new rules", name)
+                if name.startswith("worker") and not self.intake.send(connection, ("plan", dumped)):
+                    log.warning("%s went before it had the new rules", name)
 
     def stop(self) -> None:
         """End the children, let what is at hand be finished, close the store."""
@@ -124,10 +124,7 @@ class Service:
         with self._guard:
             children = dict(self._children)
         for _, connection, _ in children.values():
-            try:
-                connection.send(("stop",))
-            except OSError:
-                log.debug("a child was gone already")
+            self.intake.send(connection, ("stop",))
         for child, _, _ in children.values():
             child.join(10)
             if child.is_alive():
@@ -161,6 +158,7 @@ class Service:
         name = f"worker-{number}"
         with self._guard:
             self._children[name] = (child, ours, lambda: self._start_worker(number))
+            self._begun[name] = time.monotonic()
         self.intake.add(ours, name)
 
     def _start_collectors(self) -> None:
@@ -170,6 +168,7 @@ class Service:
         theirs.close()
         with self._guard:
             self._children["collectors"] = (child, ours, self._start_collectors)
+            self._begun["collectors"] = time.monotonic()
         threading.Thread(target=self._hear_collectors, args=(ours,), name="collectors", daemon=True).start()
 
     def _hear_collectors(self, connection: Connection) -> None:
@@ -178,6 +177,7 @@ class Service:
                 self.collected = connection.recv()
         except (EOFError, OSError):
             self.collected = {**self.collected, "ready": False}
+            connection.close()
 
     def _recent_processes(self) -> Path | None:
         """A file with the last day's processes, with which a worker warms its cache of ancestors."""
@@ -191,25 +191,20 @@ class Service:
         beside.rename(path)
         return path
 
-    def _lost(self, connection: Connection) -> None:
-        del connection  # the watcher sees that the process has ended
-
     def _watch(self) -> None:
         while not self._stopping.wait(0.2):
             with self._guard:
                 dead = [(name, each) for name, each in self._children.items() if not each[0].is_alive()]
-            for name, (child, connection, again) in dead:
+            for name, (child, _, again) in dead:
                 if self._stopping.is_set():
                     return
-                failures = self._failures[name] = self._failures.get(name, 0) + 1
+                lived = time.monotonic() - self._begun[name]
+                failures = self._failures[name] = 1 if lived > _STEADY else self._failures.get(name, 0) + 1
                 pause = min(_AGAIN * 2 ** min(failures - 1, 10), _LONGEST)
                 log.error("%s ended with %s; starting it again in %.1f s", name, child.exitcode, pause)
-                connection.close()
                 if self._stopping.wait(pause):
                     return
                 again()
-            if not dead:
-                self._failures = {name: count for name, count in self._failures.items() if count > 0}
 
     def lag(self) -> int:
         """Frames of the journal that wait, as the collectors last said."""

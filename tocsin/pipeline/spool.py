@@ -3,6 +3,7 @@ deleted."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,8 +21,11 @@ class Spooled(NamedTuple):
 
 
 def write(folder: Path, stretch: Stretch, made: Spooled) -> Path:
-    """Write it under a name of its own. Not synced: the journal holds the frames until core has stored them."""
-    path = folder / f"{stretch.lane:04}-{stretch.start:020}-{stretch.end:020}.arrow"
+    """Write it under a name of its own. Not synced: the journal holds the frames until core has stored them.
+
+    The name has the process in it: a worker that follows one that was killed makes the same stretch again while core
+    may still have the first one's file mapped."""
+    path = folder / f"{stretch.lane:04}-{stretch.start:020}-{stretch.end:020}-{os.getpid()}.arrow"
     with pa.OSFile(str(path), "wb") as file:
         for batch in made:
             with pa.ipc.new_stream(file, batch.schema) as stream:

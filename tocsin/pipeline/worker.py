@@ -7,8 +7,10 @@ of a stretch is stored and looked at.
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
@@ -18,10 +20,10 @@ from typing import Any, Final
 import pyarrow as pa
 
 from tocsin.detect._ancestors import Ancestors
-from tocsin.detect._hits import HitMaker
+from tocsin.detect._hits import HitMaker, batch_of, hits_of
 from tocsin.event import time as clock
 from tocsin.journal.file import open_reader
-from tocsin.metrics import snapshot
+from tocsin.metrics import counter, snapshot
 from tocsin.normalise._run import Normaliser
 from tocsin.pipeline import spool
 from tocsin.pipeline.knowledge import Knowledge, Plan
@@ -29,8 +31,9 @@ from tocsin.ports import Stretch
 
 log = logging.getLogger(__name__)
 AHEAD: Final = 3
-STRETCH_BYTES: Final = 8 << 20
+STRETCH_BYTES: Final = 16 << 20
 _IDLE: Final = 0.05
+UNMATCHED = counter("tocsin_match_failures", "Events that were stored without being matched, since matching failed.")
 
 
 def run(
@@ -44,10 +47,19 @@ def run(
 ) -> None:
     """The process's main: works until core closes the connection or says stop."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_follow, name="core", daemon=True).start()
     try:
         _Worker(connection, journal, lanes, folder, plan, cache, processes).loop()
     except (EOFError, BrokenPipeError, ConnectionResetError):
         os._exit(0)  # core is gone: what was not passed comes again
+
+
+def _follow() -> None:
+    """End at once when core has ended, whatever is at hand: its successor's workers need the lanes."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(0)
 
 
 class _Worker:
@@ -106,7 +118,7 @@ class _Worker:
         started = time.perf_counter()
         result = self.normaliser.run(frames)
         normalised = time.perf_counter()
-        hits = self.hits.run(result.batch, result.processes)
+        hits = self._hits(result.batch, result.processes)
         matched = time.perf_counter()
         path = spool.write(self.folder, stretch, spool.Spooled(result.batch, hits, result.processes))
         times = {
@@ -117,6 +129,19 @@ class _Worker:
         health = {key: _plain(value) for key, value in result.health.items()}
         self.waiting += 1
         self.connection.send(("stretch", tuple(stretch), str(path), health, times, self.hits_version))
+
+    def _hits(self, batch: pa.RecordBatch, processes: pa.RecordBatch) -> pa.RecordBatch:
+        """The batch's hits. An event on which matching fails must not stop its lane: it is stored without hits."""
+        try:
+            return self.hits.run(batch, processes)
+        except Exception:
+            if batch.num_rows <= 1:
+                UNMATCHED.inc()
+                log.exception("an event can't be matched: %s", batch.column("tocsin.id").to_pylist())
+                return batch_of([])
+        half = batch.num_rows // 2
+        parts = [self._hits(part, processes) for part in (batch.slice(0, half), batch.slice(half))]
+        return batch_of([hit for part in parts for hit in hits_of(part)])
 
     def _listen(self, timeout: float) -> bool:
         """Take what core says; False when it is time to stop."""
