@@ -48,7 +48,7 @@ async function toggle(page: Page, fields: readonly string[]): Promise<void> {
 async function cells(page: Page, text: string | RegExp): Promise<string[]> {
   const found = row(page, 'Documents', text).first()
   await expect(found).toBeVisible()
-  return (await found.getByRole('gridcell').allInnerTexts()).map((cell) => cell.replace(/\s+/g, ' ').trim())
+  return (await found.getByRole('gridcell').allTextContents()).map((cell) => cell.replace(/\s+/g, ' ').trim())
 }
 
 test.describe('the worked example', () => {
@@ -131,7 +131,7 @@ test.describe('the worked example', () => {
     await ask(page, 'event.dataset: windows.sysmon_operational and process.name: powershell.exe and event.code: 1')
     await expect(grid(page, 'Documents').getByRole('row').nth(1)).toBeVisible()
     await toggle(page, ['process.parent.name', 'process.parent.command_line', 'process.command_line', 'host.hostname'])
-    const started = await cells(page, /tcpclient/i)
+    const started = await cells(page, /-nop -w hidden/i)
     await picture(page, 'real-discover-sysmon')
     expect(started[1]?.toLowerCase()).toBe('cmd.exe')
     expect(started[2]).toMatch(/\.(bat|cmd)/i)

@@ -10,7 +10,7 @@ import { complete, useDocument, useHistogram, useSearch as useDocuments } from '
 import type { Found, SearchRequest } from '../api/types'
 import { AddFilter } from '../panels/addfilter'
 import { toBins } from '../panels/bins'
-import { DocumentFields, DocumentJson, useKinds } from '../panels/document'
+import { DocumentFields, DocumentJson, useKinds, useReader } from '../panels/document'
 import { FieldList } from '../panels/fieldlist'
 import { InspectDialog } from '../panels/inspect'
 import { Page } from '../panels/page'
@@ -61,6 +61,7 @@ export function Discover() {
   const [dialog, setDialog] = useState<'rule' | 'inspect' | undefined>(undefined)
   const [fieldsShown, setFieldsShown] = useState(false)
   const kinds = useKinds()
+  const read = useReader()
 
   const columns = useMemo(() => address.columns ?? [], [address.columns])
   const oldest = address.sort === '@timestamp:asc'
@@ -104,10 +105,10 @@ export function Discover() {
         ? [{ id: 'summary', header: <span className="two">Summary</span>, width: 600, grow: true, cell: cell((row) => <Summary found={row} />) }]
         : columns.map((field): Column<Row> => ({
           id: field, header: <FieldHead field={field} />, width: /command_line|message|original|path|name$/.test(field) ? 220 : 130, grow: true,
-          numeric: ['long', 'double'].includes(kinds.get(field) ?? ''), cell: cell((row) => <FieldValue field={field} value={row.document[field]} />),
+          numeric: ['long', 'double'].includes(kinds.get(field) ?? ''), cell: cell((row) => <FieldValue field={field} value={read(row.document, field)} />),
         }))),
     ]
-  }, [columns, kinds])
+  }, [columns, kinds, read])
 
   const run = () => {
     const q = text.trim() || undefined
@@ -164,7 +165,7 @@ export function Discover() {
                     current={address.doc} onOpen={(row) => { if (!isHead(row)) go({ doc: row.id }) }}
                     onEnd={() => { if (documents.hasNextPage && !documents.isFetchingNextPage) void documents.fetchNextPage() }}
                     group={(row) => (isHead(row) ? <b>{row.head} <span className="t3">{plural(row.count, 'event')}, in order</span></b> : undefined)}
-                    narrow={(row) => (isHead(row) ? null : <NarrowDocument found={row} columns={columns} />)}
+                    narrow={(row) => (isHead(row) ? null : <NarrowDocument found={row} columns={columns} read={read} />)}
                     footer={(
                       <div className="table-foot">
                         <span>Rows 1 to {count(loaded)} of {count(total ?? loaded)}, exact</span>
@@ -202,7 +203,7 @@ function Summary({ found }: { found: Found }) {
   )
 }
 
-function NarrowDocument({ found, columns }: { found: Found; columns: readonly string[] }) {
+function NarrowDocument({ found, columns, read }: { found: Found; columns: readonly string[]; read: ReturnType<typeof useReader> }) {
   const shown = columns.length > 0 ? columns : TELLING
   return (
     <>
@@ -210,7 +211,7 @@ function NarrowDocument({ found, columns }: { found: Found; columns: readonly st
       <b className="cut" style={{ fontWeight: 520 }}>{asText(found.document['event.dataset'])} {asText(found.document['event.action'])}</b>
       <span className="t3"><Time at={found.time} detail="clock" /></span>
       <span />
-      <span className="t3 mono cut" style={{ gridColumn: '2 / 4' }}>{shown.map((field) => asText(found.document[field])).filter(Boolean).join('  ')}</span>
+      <span className="t3 mono cut" style={{ gridColumn: '2 / 4' }}>{shown.map((field) => asText(read(found.document, field))).filter(Boolean).join('  ')}</span>
     </>
   )
 }

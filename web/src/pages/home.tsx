@@ -66,8 +66,8 @@ function Since({ status, silent }: { status: StatusPage; silent: readonly string
       <p className="said">
         {lead.length === 0
           ? 'No incident is open.'
-          : lead.map((incident, index) => <span key={incident.id}>{index > 0 && ' and '}<Link to="/incidents/$id" params={{ id: incident.id }}>{index === 0 ? incident.title : incident.title.charAt(0).toLowerCase() + incident.title.slice(1)}</Link></span>)}
-        {lead.length > 0 && (incidents && incidents.total > lead.length ? `, and ${plural(incidents.total - lead.length, 'more incident')}.` : '.')}
+          : lead.map((incident, index) => <span key={incident.id}>{index === 0 ? <>{plural(incidents?.total ?? lead.length, 'incident')} open: </> : ' and '}<Link to="/incidents/$id" params={{ id: incident.id }}>{incident.title}</Link></span>)}
+        {lead.length > 0 && (incidents && incidents.total > lead.length ? `, and ${incidents.total - lead.length} more.` : '.')}
         {silent.length > 0 && <> {silent.length === 1 ? `${silent[0] ?? ''} does not send as it did.` : `${silent.length} sources do not send as they did.`}</>}
       </p>
       {status.problems.map((problem) => <p key={problem} className="icon-line" style={{ marginTop: 6 }}><IconAlertTriangle className="icon warn" size={14} style={{ color: 'var(--warn)' }} /> {problem}</p>)}

@@ -97,7 +97,7 @@ function Body({ detail }: { detail: IncidentDetail }) {
             {joins.map((join) => (
               <li key={`${join.first}${join.second}${join.key}`}>
                 <IconLink className="icon t3" size={14} />
-                <span>{join.why} <span className="t3">{ruleOf(detail, join.first)} and {ruleOf(detail, join.second)}, by {join.key}</span> <span className="mono">{join.value}</span></span>
+                <span>{ruleOf(detail, join.first)} and {ruleOf(detail, join.second)} <span className="t3">{shared(join.why)}, by {join.key}</span> <span className="mono">{join.value}</span></span>
               </li>
             ))}
             {joins.length === 0 && <li className="t3">One alert that its rule marks as an incident by itself.</li>}
@@ -126,6 +126,9 @@ function Body({ detail }: { detail: IncidentDetail }) {
   )
 }
 
+/** Why two alerts belong together, without naming them again. */
+const shared = (why: string) => (why.includes(' share ') ? `share ${why.split(' share ').at(-1) ?? ''}` : why)
+
 const ruleOf = (detail: IncidentDetail, alert: string) => detail.alerts.find(({ id }) => id === alert)?.rule ?? 'an alert'
 
 function Story({ timeline, detail }: { timeline: readonly Moment[]; detail: IncidentDetail }) {
@@ -141,7 +144,7 @@ function Story({ timeline, detail }: { timeline: readonly Moment[]; detail: Inci
         return (
           <Fragment key={index}>
             {index > 0 && (join !== undefined || gap > 1000) && (
-              <li className="join"><span /><span className="spine" aria-hidden="true" /><span className="icon-line"><IconLink className="icon" size={13} />{[join?.why, gap > 0 ? `${duration(gap)} later` : ''].filter(Boolean).join(', ')}</span></li>
+              <li className="join"><span /><span className="spine" aria-hidden="true" /><span className="icon-line"><IconLink className="icon" size={13} />{[join && shared(join.why), gap > 0 ? `${duration(gap)} later` : ''].filter(Boolean).join(', ')}</span></li>
             )}
             <li>
               <span className="at"><Time at={moment.time} /></span>

@@ -13,7 +13,7 @@ import { asText, plural } from '../ui/format'
 import { useKeys } from '../ui/keys'
 import { Loaded, SkeletonText } from '../ui/loaded'
 import { Severity, SeverityMark } from '../ui/severity'
-import { Code, Kbd, KeyValue, Time, useNow } from '../ui/text'
+import { Code, Kbd, KeyValue, shorten, Time, useNow } from '../ui/text'
 import { relative } from '../ui/time'
 import { FieldValue } from '../ui/value'
 import { DocumentFields, DocumentJson } from './document'
@@ -149,7 +149,7 @@ function Overview({ detail }: { detail: AlertDetail }) {
           {evidence.map((clause, index) => (
             <li key={index}>
               {clause.held ? <IconCheck className="icon ok" size={14} aria-label="held" /> : <IconX className="icon t3" size={14} aria-label="did not hold" />}
-              <span>{clause.clause}{clause.field !== null && clause.value !== null && clause.value !== undefined && asText(clause.value).length < 160 && <> <FieldValue field={clause.field} value={clause.value} whole /></>}</span>
+              <span title={clause.clause}>{shorten(clause.clause, 180)}{clause.field !== null && clause.value !== null && clause.value !== undefined && asText(clause.value).length < 160 && <> <FieldValue field={clause.field} value={clause.value} whole /></>}</span>
             </li>
           ))}
         </ul>

@@ -21,6 +21,15 @@ export function useKinds(): ReadonlyMap<string, string> {
   return useMemo(() => new Map((fields ?? []).map(({ name, kind }) => [name, kind])), [fields])
 }
 
+/** Reads a field of a document, through its alias where it has one: `http.response.code` stands as `http.response.status_code`. */
+export function useReader(): (document: Document, field: string) => unknown {
+  const fields = useFields().data
+  return useMemo(() => {
+    const aliases = new Map((fields ?? []).flatMap(({ name, alias_of }) => (alias_of === null ? [] : [[name, alias_of] as const])))
+    return (document: Document, field: string): unknown => document[field] ?? document[aliases.get(field) ?? field]
+  }, [fields])
+}
+
 interface DocumentFieldsProps {
   document: Document
   /** Drawn first: the columns of the table. */
@@ -31,14 +40,16 @@ interface DocumentFieldsProps {
 export function DocumentFields({ document, pinned = [] }: DocumentFieldsProps) {
   const [find, setFind] = useState('')
   const kinds = useKinds()
+  const read = useReader()
   const rows = useMemo(() => {
-    const flat = Object.entries(flatten(document)).filter(([, value]) => value !== null && value !== undefined && !(Array.isArray(value) && value.length === 0))
+    const aliased = Object.fromEntries(pinned.filter((field) => !(field in document)).map((field) => [field, read(document, field)]))
+    const flat = Object.entries({ ...flatten(document), ...aliased }).filter(([, value]) => value !== null && value !== undefined && !(Array.isArray(value) && value.length === 0))
     const wanted = find.toLowerCase()
     const rank = (field: string) => (pinned.includes(field) ? pinned.indexOf(field) - 1000 : 0)
     return flat
       .filter(([field, value]) => wanted === '' || field.toLowerCase().includes(wanted) || JSON.stringify(value).toLowerCase().includes(wanted))
       .sort(([a], [b]) => rank(a) - rank(b) || a.localeCompare(b))
-  }, [document, find, pinned])
+  }, [document, find, pinned, read])
   return (
     <div className="col grow">
       <div style={{ padding: '10px 14px' }}><Find label="Find a field or a value" value={find} onChange={setFind} /></div>

@@ -72,7 +72,7 @@ export function Histogram({ label, bins, interval, height = 96, onBrush, unit = 
         xAxis: {
           type: 'category', data: bins.map(({ at }) => at), axisTick: { show: false }, axisLine: { lineStyle: { color: token('--line-2') } },
           axisLabel: {
-            color: token('--text-3'), fontSize: 11, fontFamily: 'Inter Variable', interval: Math.max(0, Math.ceil(bins.length / 8) - 1), margin: 7,
+            color: token('--text-3'), fontSize: 11, fontFamily: 'Inter Variable', interval: Math.max(0, Math.ceil(bins.length / Math.max(2, ((box.current?.clientWidth ?? 800) - 42) / 78)) - 1), margin: 7,
             formatter: (value: string) => formatTime(new Date(Number(value)), zone, days ? 'day' : 'clock').replace(/:\d\d\.\d+$/, ''),
           },
         },

@@ -72,16 +72,21 @@ interface SentenceProps {
   onPick?: (noun: { text: string; field?: string }, alt: boolean) => void
 }
 
+/** A noun of a sentence stays a noun: a command line gives way in its middle. */
+export function shorten(text: string, most = 72): string {
+  return text.length <= most ? text : `${text.slice(0, most - 21).trimEnd()} … ${text.slice(-18).trimStart()}`
+}
+
 /** What happened, in words whose nouns are links. */
 export function Sentence({ parts, onPick }: SentenceProps) {
   return (
     <>
       {parts.map((part, index) => {
         if (typeof part === 'string') return <Fragment key={index}>{part}</Fragment>
-        if (!onPick) return <span key={index} className="mono">{part.text}</span>
+        if (!onPick) return <span key={index} className="mono">{shorten(part.text)}</span>
         return (
           <button key={index} type="button" className="ent" title={part.field ? `${part.field}: ${part.text}` : part.text} onClick={(event) => { onPick(part, event.altKey) }}>
-            {part.text}
+            {shorten(part.text)}
           </button>
         )
       })}

@@ -156,6 +156,8 @@ function Inner({ graph, all, picked, onPick, found }: CanvasProps) {
 function sidesOf(edge: GraphEdge, at: Places | undefined): { sourceHandle?: string; targetHandle?: string } {
   const from = at?.get(edge.from)
   const to = at?.get(edge.to)
+  // Along the path a join goes over it, not through what stands between.
+  if (from && to && edge.kind === 'joins' && Math.abs(to.y - from.y) < 8 && to.x > from.x + 240) return { sourceHandle: 'out-top', targetHandle: 'in-top' }
   if (!from || !to || edge.kind !== 'joins' || to.x > from.x + 60) return { sourceHandle: 'out-right', targetHandle: 'in-left' }
   if (to.x < from.x - 60) return { sourceHandle: 'out-left', targetHandle: 'in-right' }
   return to.y < from.y ? { sourceHandle: 'out-top', targetHandle: 'in-bottom' } : { sourceHandle: 'out-bottom', targetHandle: 'in-top' }

@@ -1,5 +1,5 @@
 /** Edges: the attack path in the critical colour with its times, joins dotted, the rest quiet. */
-import { BaseEdge, EdgeLabelRenderer, getBezierPath, type Edge, type EdgeProps } from '@xyflow/react'
+import { BaseEdge, EdgeLabelRenderer, getBezierPath, Position, type Edge, type EdgeProps } from '@xyflow/react'
 import { memo } from 'react'
 
 import type { GraphEdge } from './graph'
@@ -13,7 +13,11 @@ export type LinkEdge = Edge<LinkData, 'link'>
 
 /** One edge and its label. */
 export const Link = memo(function Link({ id, sourceX, sourceY, targetX, targetY, sourcePosition, targetPosition, data }: EdgeProps<LinkEdge>) {
-  const [path, labelX, labelY] = getBezierPath({ sourceX, sourceY, targetX, targetY, sourcePosition, targetPosition, curvature: 0.3 })
+  const arc = sourcePosition === Position.Top && targetPosition === Position.Top
+  const rise = 70
+  const [path, labelX, labelY] = arc
+    ? [`M${sourceX},${sourceY} C${sourceX + 30},${sourceY - rise} ${targetX - 30},${targetY - rise} ${targetX},${targetY}`, (sourceX + targetX) / 2, Math.min(sourceY, targetY) - rise * 0.75] as const
+    : getBezierPath({ sourceX, sourceY, targetX, targetY, sourcePosition, targetPosition, curvature: 0.3 })
   if (!data) return null
   const { edge, near, dim } = data
   const kind = edge.path ? 'hot' : edge.kind === 'joins' ? 'join' : near ? 'warm' : 'cool'
@@ -22,7 +26,7 @@ export const Link = memo(function Link({ id, sourceX, sourceY, targetX, targetY,
       <BaseEdge id={id} path={path} className={`link ${kind}${dim ? ' dim' : ''}`} {...(edge.path ? { markerEnd: 'url(#arrow-hot)' } : {})} />
       {edge.label !== undefined && !dim && (
         <EdgeLabelRenderer>
-          <div className={edge.path ? 'edge-label hot' : 'edge-label'} style={{ transform: `translate(-50%, -50%) translate(${labelX}px, ${edge.path ? labelY - 11 : Math.max(sourceY, targetY) - Math.abs(targetY - sourceY) * 0.3}px)` }}>{edge.label}</div>
+          <div className={edge.path ? 'edge-label hot' : 'edge-label'} style={{ transform: `translate(-50%, -50%) translate(${labelX}px, ${arc ? labelY : edge.path ? labelY - 11 : Math.max(sourceY, targetY) - Math.abs(targetY - sourceY) * 0.3}px)` }}>{edge.label}</div>
         </EdgeLabelRenderer>
       )}
     </>

@@ -34,8 +34,9 @@ export function Lanes({ graph, nodes, picked, onPick, events }: LanesProps) {
   }, [])
   const { zone } = usePrefs()
   const shown = nodes.filter(({ path, start, id }) => (path || id === picked) && start !== undefined).slice(0, 7)
-  const from = Math.min(Date.parse(graph.start), ...shown.map(({ start = '' }) => Date.parse(start)))
   const marks = graph.marks.filter(({ kind }) => kind === 'alert')
+  const starts = [...shown.map(({ start = '' }) => Date.parse(start)), ...marks.map(({ time }) => Date.parse(time))].filter(Number.isFinite)
+  const from = starts.length > 0 ? Math.min(...starts) : Date.parse(graph.start)
   // A connection that stood for minutes would press the seconds before it to a point: the axis ends soon after the last start.
   const lastStart = Math.max(from + 1000, ...shown.map(({ start = '' }) => Date.parse(start)), ...marks.map(({ time }) => Date.parse(time)))
   const end = Math.max(Date.parse(graph.end), from + 1)

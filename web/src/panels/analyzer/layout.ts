@@ -17,7 +17,7 @@ export const DOTS = 12
 export function sizeOf(node: GraphNode, dim: boolean, crowded: boolean): Size {
   if (dim) return { width: 148, height: 42, port: 21 }
   if (crowded) return { width: 112, height: 66, port: 24 }
-  if (node.kind === 'connection') return { width: 140, height: node.joined ? 112 : 88, port: 24 }
+  if (node.kind === 'connection') return { width: 164, height: node.joined ? 112 : 88, port: 24 }
   return { width: 140, height: 118, port: 24 }
 }
 
@@ -65,9 +65,10 @@ export async function layout(drawn: Drawn, dimmed: (node: GraphNode) => boolean)
       { id: `${id}>out`, x: size.width, y: size.port, width: 0, height: 0, layoutOptions: { 'elk.port.side': 'EAST' } },
     ],
   })
-  // What only a join leads to may stand right of what it joins: a server of a file needs no column of its own at the left.
+  // A server that only a join leads from may stand right of what it joins: it needs no column of its own at the left.
   const rooted = new Set(drawn.edges.flatMap(({ kind, from, to }) => (kind === 'joins' ? [] : [from, to])))
-  const ends = ({ kind, from, to }: GraphEdge) => (kind === 'joins' && !rooted.has(from) ? { sources: [`${to}>out`], targets: [`${from}>in`] } : { sources: [`${from}>out`], targets: [`${to}>in`] })
+  const servers = new Set(drawn.nodes.flatMap((node) => (node.kind === 'connection' ? [node.id] : [])))
+  const ends = ({ kind, from, to }: GraphEdge) => (kind === 'joins' && !rooted.has(from) && servers.has(from) ? { sources: [`${to}>out`], targets: [`${from}>in`] } : { sources: [`${from}>out`], targets: [`${to}>in`] })
   const first = drawn.nodes.filter(({ path }) => path)
   const rest = drawn.nodes.filter(({ path }) => !path)
   performance.mark('layout')

@@ -8,7 +8,7 @@ const JOINS = new Set(['wrote', 'served', 'same'])
 
 /** Elapsed time as it stands on an edge. */
 function elapsed(us: number | null): string | undefined {
-  return us === null || us < 0 ? undefined : duration(us / 1000)
+  return us === null || us <= 0 ? undefined : duration(us / 1000)
 }
 
 /**
@@ -90,7 +90,7 @@ export function toPicture(graph: ApiGraph): Graph {
       to: edge.target,
       kind: JOINS.has(edge.kind) ? 'joins' : edge.kind === 'connected' ? 'opens' : 'starts',
       path,
-      label: JOINS.has(edge.kind) ? joinWords(edge) : path || edge.on_path ? elapsed(edge.elapsed_us) ?? (edge.label || undefined) : undefined,
+      label: JOINS.has(edge.kind) ? joinWords(edge) : path || edge.on_path ? elapsed(edge.elapsed_us) : undefined,
     }
   })
   return { nodes, edges }
