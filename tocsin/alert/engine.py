@@ -438,10 +438,6 @@ class AlertEngine:
         for uuid, stored in self._events.by_ids(missing, of="alerts").items() if missing else ():
             self._remember(uuid, {name: value for name, value in stored.items() if name != "_id"})
 
-    def _may_lack(self, document: Document, window: int = 0) -> bool:
-        """Whether an alert of this one's time, or up to a window before, may be stored and not in memory."""
-        return (time.read(document["kibana.alert.original_time"]) or 0) - window < self._whole_since
-
     def _put(self, document: Document) -> Document:
         """Remember it with a version that is higher than any before."""
         held = self._alerts.get(str(document["kibana.alert.uuid"]))
