@@ -7,10 +7,11 @@ can't be markup. URLs hold secrets: they are never logged, and shown masked.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import apprise
 from pydantic import BaseModel, ConfigDict
@@ -22,6 +23,15 @@ from tocsin.ports import Document
 log = logging.getLogger(__name__)
 LEVELS: Final = {"low": 0, "medium": 1, "high": 2, "critical": 3}
 _LONGEST: Final = 4_000
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,20}")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_CONTROL_BUT_LINES: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]+")
+# Services whose URL names a host; elsewhere that place may hold a token.
+_HOSTED: Final = frozenset(
+    "mailto mailtos json jsons form forms xml xmls syslog gotify gotifys matrix matrixs mmost mmosts rocket rockets".split()  # noqa: SIM905
+)
+# It tells whole URLs when one can't be read, and hosts that may be tokens when one can't be reached.
+logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
 
 
 class Channel(BaseModel):
@@ -40,11 +50,17 @@ class Channel(BaseModel):
         return stable_id("channel", self.url)[:16]
 
     def masked(self) -> str:
-        """The URL without what may be secret."""
-        parts = urlsplit(self.url)
-        host = parts.netloc.rpartition("@")[2]
-        hidden = f"…@{host}" if "@" in parts.netloc else host
-        return urlunsplit((parts.scheme, hidden, "/…" if parts.path.strip("/") else "", "", ""))
+        """The URL without what may be secret: tokens stand anywhere in it, in many services in the host's place."""
+        scheme, _, rest = self.url.partition("://")
+        scheme = scheme.lower() if _SCHEME.fullmatch(scheme) and rest else "…"
+        if scheme not in _HOSTED:
+            return f"{scheme}://…"
+        try:
+            parts = urlsplit(self.url)
+            host = f"{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}"
+        except ValueError:
+            return f"{scheme}://…"
+        return f"{scheme}://{'…@' if '@' in parts.netloc else ''}{host}{'/…' if parts.path.strip('/') else ''}"
 
 
 class Pending(Protocol):
@@ -74,8 +90,8 @@ class Pending(Protocol):
 class Box(Protocol):
     """The outbox (`state.outbox`)."""
 
-    def put(self, key: str, title: str, body: str, *, kind: str, channel: str = "") -> bool:
-        """Write a message down; the same key once."""
+    def put(self, key: str, title: str, body: str, *, kind: str, channel: str = "", told: bool = False) -> bool:
+        """Write a message down; the same key once. `told`: it is said already, and not to be sent."""
 
     def take(self, limit: int = 20) -> Sequence[Pending]:
         """Messages that are due."""
@@ -99,7 +115,9 @@ def send(channel: Channel, title: str, body: str, kind: str) -> None:
     if not told.add(channel.url):
         raise ConfigError("apprise can't use this URL", where=channel.name)
     how = apprise.NotifyType.WARNING if kind != "test" else apprise.NotifyType.INFO
-    if not told.notify(body=body[:_LONGEST], title=title[:200], notify_type=how, body_format=apprise.NotifyFormat.TEXT):
+    line = _CONTROL.sub(" ", title)[:200]  # a title is one line: what stands in a log can't add a header to a mail
+    text = _CONTROL_BUT_LINES.sub(" ", body)[:_LONGEST]
+    if not told.notify(body=text, title=line, notify_type=how, body_format=apprise.NotifyFormat.TEXT):
         raise ConfigError("the message could not be sent", where=channel.name)
 
 
@@ -149,13 +167,12 @@ class Notifications:
             lines.append(f"{self._link}/incidents/{identity}")
         body = "\n".join(line for line in lines if line)
         title = str(document["tocsin.incident.title"])
-        if self._box.put(
-            f"incident:{identity}:{channel.id}", f"Incident: {title}", body, kind="incident", channel=channel.id
-        ):
+        mark = f"update:{identity}:{channel.id}:{severity}:{len(_listed(document.get('tocsin.incident.rules')))}"
+        key = f"incident:{identity}:{channel.id}"
+        if self._box.put(key, f"Incident: {title}", body, kind="incident", channel=channel.id):
+            self._box.put(mark, "", "", kind="update", channel=channel.id, told=True)
             self._wake.set()
-            return
-        mark = f"incident:{identity}:{channel.id}:{severity}:{len(_listed(document.get('tocsin.incident.rules')))}"
-        if self._box.put(mark, f"Update: {title}", body, kind="update", channel=channel.id):
+        elif self._box.put(mark, f"Update: {title}", body, kind="update", channel=channel.id):
             self._wake.set()
 
     def _alert(self, channel: Channel, document: Document) -> None:

@@ -40,13 +40,25 @@ class Outbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def put(self, key: str, title: str, body: str, *, kind: str, channel: str = "", now: int | None = None) -> bool:
-        """Writes a message down; the same key is taken once. Whether it was new."""
+    def put(
+        self,
+        key: str,
+        title: str,
+        body: str,
+        *,
+        kind: str,
+        channel: str = "",
+        told: bool = False,
+        now: int | None = None,
+    ) -> bool:
+        """Writes a message down; the same key is taken once. Whether it was new. `told`: another message says it
+        already, so it is not to be sent."""
         moment = time.now() if now is None else now
         with self._database.write() as session:
             if session.scalar(select(func.count()).select_from(MessageRow).where(MessageRow.key == key[:200])):
                 return False
-            row = MessageRow(key=key[:200], kind=kind, channel=channel, title=title, body=body, state="pending")
+            row = MessageRow(key=key[:200], kind=kind, channel=channel, title=title, body=body)
+            row.state = "sent" if told else "pending"
             row.attempts, row.next_try, row.created, row.error = 0, moment, moment, ""
             session.add(row)
             return True
