@@ -7,6 +7,7 @@ back. `started` gives a server of one's own.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import re
 import signal
@@ -107,6 +108,12 @@ def set_up(server: Server) -> dict[str, httpx.Client]:
     return clients
 
 
+def _end_with_parent() -> None:
+    """Linux: a test run that is killed leaves no server behind (prctl(2), PR_SET_PDEATHSIG)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
 @contextlib.contextmanager
 def started(data: Path, *words: str, tls: bool = False, **more: str) -> Iterator[Server]:
     """`tocsin serve --data DATA WORDS…`, up; ended by SIGTERM."""
@@ -115,7 +122,12 @@ def started(data: Path, *words: str, tls: bool = False, **more: str) -> Iterator
     command = [*TOCSIN, "serve", "--data", str(data), "--port", "0", "--bulk-port", "0", *words]
     with out.open("wb") as stdout, err.open("wb") as stderr:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, env=environment(**more)
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            env=environment(**more),
+            preexec_fn=_end_with_parent,
         )
     try:
 

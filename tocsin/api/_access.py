@@ -9,7 +9,6 @@ reach it by DNS rebinding.
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 from collections.abc import Callable
 from typing import Annotated, Any, Final, NamedTuple
@@ -85,7 +84,7 @@ def split_key(text: str) -> tuple[str, str] | None:
     if ":" not in text:
         try:
             text = base64.b64decode(text, validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:
             return None
     identity, colon, secret = text.partition(":")
     return (identity, secret) if colon and identity and secret else None
