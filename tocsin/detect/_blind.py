@@ -24,7 +24,6 @@ from tocsin.lang.ir import (
     negate,
 )
 
-
 # What every event has.
 _ALWAYS = frozenset({"@timestamp", "event.dataset", "event.original", "message"})
 

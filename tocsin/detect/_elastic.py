@@ -27,7 +27,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final, Literal
 
-from tocsin.detect import RISK, Lowering, Rule, RuleType, Severity, Suppression, Technique
+from tocsin.detect import RISK, Lowering, Rule, RuleType, Severity, Suppression, Technique, _filters
 from tocsin.detect._scope import is_alerts, of_indices
 from tocsin.errors import QueryError, SyntaxProblem, TocsinError, UnsupportedError, quoted
 from tocsin.event.time import SECOND
@@ -143,8 +143,9 @@ def read(text: str, path: str, types: Mapping[str, RuleType], given: Lowering) -
     if severity not in RISK:
         raise TocsinError(f"severity {quoted(severity)} is none of {', '.join(RISK)}", where=path)
     warnings = tuple(f"unknown key {key!r} is kept and has no effect" for key in sorted(set(rule) - _KNOWN))
-    if rule.get("filters"):
-        warnings += ("filters (Elasticsearch DSL) are not read",)
+    if rule.get("exceptions_list"):
+        names = ", ".join(str(each.get("list_id", each.get("id", "?"))) for each in rule["exceptions_list"])
+        warnings += (f"its exceptions stand in Kibana's lists ({names}), not in the rule: they are not applied",)
     shell = _shell(rule, extension, severity, text, path, warnings, document.get("metadata", {}))
     return _lowered(shell, rule, extension, types, given)
 
@@ -203,7 +204,7 @@ def _lowered(
             continue
         scope = of_indices(rule.get("index", ()), given.names)
         required, silencers, lists = _lists(extension.get("list", ()), given, shell.path)
-        plan = narrowed(plan, all_of(scope, *required))
+        plan = narrowed(plan, all_of(scope, _filters.read(rule.get("filters", ()), given.names, shell.path), *required))
         return replace(
             shell,
             type=name,
@@ -215,6 +216,9 @@ def _lowered(
             lists=lists,
             legs=tuple(extension.get("correlation", {}) and _leg_rules(extension["correlation"])),
         )
+    if shell.type == "machine_learning":
+        jobs = ", ".join(_texts(rule.get("machine_learning_job_id"))) or "a job"
+        raise UnsupportedError(f"it needs Elastic's learned job {jobs}, which is not in the rule", where=shell.path)
     raise UnsupportedError(f"rules of type {shell.type} don't run yet", where=shell.path)
 
 
