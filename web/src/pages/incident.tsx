@@ -8,9 +8,10 @@ import { Fragment, useMemo, useRef } from 'react'
 
 import { useIncident } from '../api/incidents'
 import { useRules } from '../api/rules'
-import type { IncidentDetail, Moment } from '../api/types'
+import type { IncidentDetail, Moment, Part } from '../api/types'
 import { TacticStrip } from '../panels/attack'
 import { Page } from '../panels/page'
+import { plain } from '../panels/parts'
 import { Said } from '../panels/said'
 import { Notes, STATUS_WORD, Tags, TriageMenus, VERDICTS, VerdictButtons, VerdictMark, useChange } from '../panels/triage'
 import { filterKql } from '../ui/filters'
@@ -74,7 +75,7 @@ function Body({ detail }: { detail: IncidentDetail }) {
               <Link className="btn" to="/alerts" search={{ incident: incident.id, status: ['any'], blocks: true, from: span.from, to: 'now' }}>Its alerts</Link>
             </div>
             <h2 style={{ fontSize: 22, lineHeight: '28px', margin: '10px 0 4px', letterSpacing: '-.012em' }}>{incident.title}</h2>
-            {story.length > 0 ? story.map((parts, index) => <p key={index} className="lede"><Said parts={parts} {...span} /></p>) : <p className="lede">{incident.summary}</p>}
+            <p className="lede">{story.length > 0 ? story.map((parts, index) => <span key={index}><Said parts={whole(parts)} {...span} /> </span>) : incident.summary}</p>
             <Tags things={things} of="incidents" tags={incident.triage.tags} />
           </div>
           <TacticStrip seen={tactics} />
@@ -130,6 +131,15 @@ function Body({ detail }: { detail: IncidentDetail }) {
 const shared = (why: string) => (why.includes(' share ') ? `share ${why.split(' share ').at(-1) ?? ''}` : why)
 
 const ruleOf = (detail: IncidentDetail, alert: string) => detail.alerts.find(({ id }) => id === alert)?.rule ?? 'an alert'
+
+/** A sentence as it stands in a paragraph: a capital first, a full stop last. */
+function whole(parts: readonly Part[]): Part[] {
+  const [first, ...rest] = parts
+  if (!first) return []
+  const begun = first.field === null ? { ...first, text: first.text.charAt(0).toUpperCase() + first.text.slice(1) } : first
+  const said = [begun, ...rest]
+  return /[.!?…]$/.test(plain(said)) && said.at(-1)?.field === null ? said : [...said, { text: '.', field: null, value: null }]
+}
 
 function Story({ timeline, detail }: { timeline: readonly Moment[]; detail: IncidentDetail }) {
   return (

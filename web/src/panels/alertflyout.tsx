@@ -136,6 +136,7 @@ const LONG = /command_line|script_block|message|original|body/
 
 function Overview({ detail }: { detail: AlertDetail }) {
   const { alert, evidence, highlighted, related, suppressed, events, rule } = detail
+  const [all, setAll] = useState(false)
   const held = evidence.filter(({ held: holds }) => holds)
   // Where the long texts of the event hold what the clauses matched, it is marked there.
   const marks = held.flatMap(({ value }) => (typeof value === 'string' && value.length < 200 ? [value] : []))
@@ -146,12 +147,13 @@ function Overview({ detail }: { detail: AlertDetail }) {
         <h2>Why it fired <small>{held.length} of {plural(evidence.length, 'condition')}</small></h2>
         {long && <Code text={asText(long[1])} marks={marks} label={long[0]} />}
         <ul className="points" style={{ marginTop: long ? 8 : 0 }}>
-          {evidence.map((clause, index) => (
+          {(all ? evidence : evidence.slice(0, 6)).map((clause, index) => (
             <li key={index}>
               {clause.held ? <IconCheck className="icon ok" size={14} aria-label="held" /> : <IconX className="icon t3" size={14} aria-label="did not hold" />}
               <span title={clause.clause}>{shorten(clause.clause, 180)}{clause.field !== null && clause.value !== null && clause.value !== undefined && asText(clause.value).length < 160 && <> <FieldValue field={clause.field} value={clause.value} whole /></>}</span>
             </li>
           ))}
+          {!all && evidence.length > 6 && <li><span /><button type="button" className="link" onClick={() => { setAll(true) }}>All {evidence.length} conditions</button></li>}
         </ul>
       </section>
       {detail.can_analyze && <WhatLed alert={alert} />}

@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from 'react'
 
 import type { Graph as ApiGraph, Found } from '../../api/types'
 import { usePrefs } from '../../ui/prefs'
-import { SeverityMark, severityOf } from '../../ui/severity'
+import { SEVERITIES, SeverityMark, severityOf } from '../../ui/severity'
 import { formatTime } from '../../ui/time'
 import { plain } from '../parts'
 import type { GraphNode } from './graph'
@@ -34,7 +34,8 @@ export function Lanes({ graph, nodes, picked, onPick, events }: LanesProps) {
   }, [])
   const { zone } = usePrefs()
   const shown = nodes.filter(({ path, start, id }) => (path || id === picked) && start !== undefined).slice(0, 7)
-  const marks = graph.marks.filter(({ kind }) => kind === 'alert')
+  // The worst is drawn last, so that it lies on top.
+  const marks = graph.marks.filter(({ kind }) => kind === 'alert').sort((a, b) => SEVERITIES.indexOf(severityOf(b.severity)) - SEVERITIES.indexOf(severityOf(a.severity)))
   const starts = [...shown.map(({ start = '' }) => Date.parse(start)), ...marks.map(({ time }) => Date.parse(time))].filter(Number.isFinite)
   const from = starts.length > 0 ? Math.min(...starts) : Date.parse(graph.start)
   // A connection that stood for minutes would press the seconds before it to a point: the axis ends soon after the last start.
