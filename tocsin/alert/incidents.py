@@ -75,13 +75,13 @@ class Incidents:
                 seeds.setdefault(uuid, other)  # what a withdrawn alert leaves is looked at again
         moved = {str(a["kibana.alert.uuid"]): "" for a in gone}
         whole = self._reach(seeds, decided)
-        components = [
-            _Component(sorted(members, key=_place), edges)
-            for members, edges in _components(whole, decided)
-            if any(str(a["kibana.alert.uuid"]) in seeds for a in members)
-        ]
+        components = [_Component(sorted(members, key=_place), edges) for members, edges in _components(whole, decided)]
+        touched = [each for each in components if any(uuid in seeds for uuid in _uuids(each.members))]
+        # A part that a decision has just split off is touched too: it has the incident of the rest.
+        shared = {each for component in touched for each in component.held()}
+        components = [each for each in components if each in touched or not shared.isdisjoint(each.held())]
         components.sort(key=lambda each: _place(each.members[0]))
-        held = {str(a["tocsin.alert.incident"]) for each in components for a in each.members if _held(a)}
+        held = {each for component in components for each in component.held()}
         held |= {str(a["tocsin.alert.incident"]) for a in gone}
         known = self._events.by_ids(sorted(held), of="incidents") if held else {}
         self._own(components, known)
@@ -96,7 +96,7 @@ class Incidents:
         if ended:  # of those that nobody took over, some may still have members that these alerts don't touch
             members = self._members(set(ended))
             for each in ended:
-                ids = known[each].get("tocsin.incident.alerts") or ()
+                ids = _listed(known[each].get("tocsin.incident.alerts"))
                 left = [m for i in ids if (m := members.get(str(i))) is not None and str(i) not in moved]
                 if not any(_counts(m) for m in left) and known[each].get("tocsin.incident.state") == "active":
                     changed[each] = _ended(known[each], "withdrawn")
@@ -137,7 +137,7 @@ class Incidents:
 
     def _members(self, incidents: set[str]) -> dict[str, Document]:
         found = self._events.by_ids(sorted(incidents), of="incidents") if incidents else {}
-        ids = [str(i) for incident in found.values() for i in incident.get("tocsin.incident.alerts") or ()]
+        ids = [str(i) for incident in found.values() for i in _listed(incident.get("tocsin.incident.alerts"))]
         return self._events.by_ids(ids, of="alerts") if ids else {}
 
     def _own(self, components: Sequence[_Component], known: Mapping[str, Document]) -> None:
@@ -146,8 +146,7 @@ class Incidents:
         aliases."""
         holders: dict[str, list[_Component]] = {}
         for component in components:
-            held = dict.fromkeys(str(a["tocsin.alert.incident"]) for a in component.members if _held(a))
-            for each in held:
+            for each in component.held():
                 if each in known:
                     holders.setdefault(each, []).append(component)
         for each in sorted(holders, key=lambda i: (str(known[i]["tocsin.incident.created"]), i)):
@@ -170,9 +169,9 @@ class Incidents:
             # What was split off may mint an id that its other half goes on with.
             mints = (stable_id("incident", uuid) for uuid in _uuids(members))
             component.id = next((each for each in mints if each not in known), stable_id(*_uuids(members)))
-        aliases = set((before or {}).get("tocsin.incident.aliases") or ()) | set(component.merged)
-        for each in component.merged:
-            aliases |= set(known[each].get("tocsin.incident.aliases") or ())
+        aliases = set(component.merged)
+        for each in (before or {}, *(known[each] for each in component.merged)):
+            aliases.update(_listed(each.get("tocsin.incident.aliases")))
         document = _document(component.id, members, component.edges, sorted(aliases), before)
         for alert in members:
             if alert.get("tocsin.alert.incident") != component.id:
@@ -183,7 +182,7 @@ class Incidents:
         return None if same else document
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Component:
     """Alerts that are connected, earliest first; what incident they are, and which others became a part of it."""
 
@@ -191,6 +190,10 @@ class _Component:
     edges: list[Edge]
     id: str = ""
     merged: list[str] = field(default_factory=list)
+
+    def held(self) -> dict[str, None]:
+        """The incidents that its alerts were in until now."""
+        return dict.fromkeys(str(a["tocsin.alert.incident"]) for a in self.members if _held(a))
 
     def mints(self) -> set[str]:
         """The ids that its alerts would mint."""
@@ -317,7 +320,7 @@ def scored(alerts: Sequence[Document]) -> tuple[list[tuple[str, float]], float]:
     sensors = _distinct(alerts, "event.module")
     if len(sensors) > 1:
         reasons.append((f"seen by {len(sensors)} kinds of sensor: {', '.join(sensors)}", 8.0 * (len(sensors) - 1)))
-    legs = max((len(a.get("tocsin.alert.legs") or ()) for a in alerts), default=0)
+    legs = max((len(_listed(a.get("tocsin.alert.legs"))) for a in alerts), default=0)
     if legs > 1:
         reasons.append((f"{legs} weak signals that belong together", 10.0 * legs))
     worst = max((_LEVELS.get(str(a["kibana.alert.severity"]), 0) for a in alerts), default=0)
@@ -368,11 +371,14 @@ def _moment(alert: Document) -> int:
     return time.read(alert["@timestamp"]) or 0
 
 
+def _listed(value: Any) -> list[str]:
+    """A field's values: one alone is read back as it is, not as a list."""
+    return [str(item) for item in value] if isinstance(value, list) else [] if value is None else [str(value)]
+
+
 def _distinct(alerts: Sequence[Document], *names: str) -> list[str]:
     found: dict[str, None] = {}
     for name in names:
         for alert in alerts:
-            value: Any = alert.get(name)
-            for item in value if isinstance(value, list) else [] if value is None else [value]:
-                found[str(item)] = None
+            found.update(dict.fromkeys(_listed(alert.get(name))))
     return list(found)
