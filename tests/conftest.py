@@ -82,7 +82,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whoever waits for a server waits longer: others may be using the machine."""
     for item in items:
         if "story" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.timeout(400))
+            item.add_marker(pytest.mark.timeout(900))
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ PASSWORD = "correct horse battery"
 ROLES = ("admin", "analyst", "viewer")
 SEED = 7
 # Starting takes seconds on a quiet machine; nothing is measured here.
-PATIENCE = 100.0
+PATIENCE = 300.0
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, Final
 
 import orjson
@@ -35,7 +35,7 @@ class Bus:
             else:
                 queue.put_nowait((kind, data))
 
-    async def listen(self, still: Callable[[], bool] = lambda: True) -> AsyncIterator[bytes]:
+    async def listen(self, still: Callable[[], bool] = lambda: True) -> AsyncGenerator[bytes]:
         """Events as text/event-stream, with a comment every 15 seconds to keep the connection; it ends where `still`
         (called about as often, in a thread) says no."""
         self._loop = asyncio.get_running_loop()

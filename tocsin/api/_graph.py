@@ -13,6 +13,7 @@ from typing import Any, Final
 from tocsin.alert.join import Joiner
 from tocsin.alert.sentence import parts
 from tocsin.api.models import Edge, Graph, Moment, Node, NodeAlert, Part
+from tocsin.errors import UsageError, quoted
 from tocsin.event import time
 from tocsin.event.batch_script import batch_scripts
 from tocsin.event.text import fold
@@ -524,7 +525,10 @@ def starting_point(events: Sequence[Document]) -> Document | None:
 
 def entity_of(node: str) -> str:
     """The process of a node: `p:ENTITY`, `s:ENTITY:SCRIPT`, `c:ENTITY:ADDRESS:PORT`."""
-    return node.split(":", 2)[1] if node.startswith(("s:", "c:")) else node[2:]
+    parts_ = node.split(":", 2)
+    if len(parts_) < (3 if node.startswith(("s:", "c:")) else 2):
+        raise UsageError(f"{quoted(node)} is no node of a graph", where="node")
+    return parts_[1] if node.startswith(("s:", "c:")) else node[2:]
 
 
 def category_of(event: Document) -> str | None:
