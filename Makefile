@@ -112,7 +112,7 @@ format: venv ## what lint can mend by itself
 fuzz: venv ## hostile input for long: make fuzz PARSER=kql
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest -n $(WORKERS) --timeout 0 -m fuzz $(if $(PARSER),-k "$(PARSER)")
 
-bench: setup ## the figures of docs/benchmarks.md: make bench WHAT=detect
+bench: venv ## the figures of docs/benchmarks.md: make bench WHAT="ingest EVENTS"
 	$(BIN)/tocsin bench $(WHAT)
 
 docs: venv ## the reference pages that come out of the code

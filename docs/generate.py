@@ -1,5 +1,5 @@
 """Writes the reference pages that come out of the code into docs/reference/: settings, plug-ins, commands, sources,
-fields, rules and the HTTP API.
+fields, rules, the HTTP API, and a line a file of the code.
 
 They are made anew each time and not in git, so that adding a plug-in stays two files.
 """
@@ -31,7 +31,7 @@ REFERENCE = ROOT / "docs" / "reference"
 STAGES = ("collect", "normalise", "detect", "respond")
 
 
-PAGES = ("settings", "plugins", "commands", "sources", "fields", "rules", "api")
+PAGES = ("settings", "plugins", "commands", "sources", "fields", "rules", "api", "code")
 
 
 def main() -> None:
@@ -289,6 +289,18 @@ def api() -> Iterator[str]:
         for method, operation in methods.items():
             text = (operation.get("description") or operation.get("summary") or "").partition("\n\n")[0]
             yield row(method.upper(), f"`{path}`", text)
+
+
+def code() -> Iterator[str]:
+    """The page of the source: a line a file, the first sentence of its docstring."""
+    package = ROOT / "tocsin"
+    yield from ("# The code", "", "Files that begin with an underscore are their folder's machinery.", "")
+    for folder in sorted({path.parent for path in package.rglob("*.py") if "migrations" not in path.parts}):
+        yield from (f"## `{folder.relative_to(ROOT)}/`", "", *head("file", "does"))
+        for path in sorted(folder.glob("*.py")):
+            text = (ast.get_docstring(ast.parse(path.read_bytes())) or "").partition("\n\n")[0]
+            yield row(f"`{path.name}`", text)
+        yield ""
 
 
 if __name__ == "__main__":
