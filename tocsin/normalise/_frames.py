@@ -90,8 +90,14 @@ def parse_json(raw: bytes) -> Document | str:
 
 
 def _named(pairs: list[tuple[str, Any]]) -> Document:
-    """An object whose names can be encoded: a lone surrogate in one becomes a question mark."""
-    return {name.encode("utf-8", "replace").decode(): value for name, value in pairs}
+    """An object whose names and texts can be encoded: a lone surrogate in one becomes a question mark."""
+    return {name.encode("utf-8", "replace").decode(): _encodable(value) for name, value in pairs}
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    return [_encodable(each) for each in value] if isinstance(value, list) else value
 
 
 _JSON_NAME: Final = {list: "array", str: "text", int: "number", float: "number", bool: "boolean", type(None): "null"}

@@ -287,6 +287,8 @@ class Intake(threading.Thread):
                 self.ready[message[1]] = message[2]
             case "metrics":
                 self.metrics[self._connections.get(connection, "worker")] = message[1]
+            case "problem":
+                self.problems.append(message[1])
             case "stretch":
                 self._stretch(connection, Stretch(*message[1]), Path(message[2]), message[3], message[4])
 

@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
@@ -21,10 +22,14 @@ import pyarrow as pa
 
 from tocsin.detect._ancestors import Ancestors
 from tocsin.detect._hits import HitMaker, batch_of, hits_of
+from tocsin.errors import quoted
 from tocsin.event import time as clock
+from tocsin.event.batch import concat
+from tocsin.event.records import Frame
 from tocsin.journal.file import open_reader
 from tocsin.metrics import counter, snapshot
-from tocsin.normalise._run import Normaliser
+from tocsin.normalise import SourceHealth
+from tocsin.normalise._run import Normaliser, Result
 from tocsin.pipeline import spool
 from tocsin.pipeline.knowledge import Knowledge, Plan
 from tocsin.ports import Stretch
@@ -33,6 +38,7 @@ log = logging.getLogger(__name__)
 AHEAD: Final = 3
 STRETCH_BYTES: Final = 16 << 20
 _IDLE: Final = 0.05
+UNREAD = counter("tocsin_normalise_failures", "Frames of the journal that were put aside, since reading them failed.")
 UNMATCHED = counter("tocsin_match_failures", "Events that were stored without being matched, since matching failed.")
 
 
@@ -113,10 +119,10 @@ class _Worker:
                 if not self.reader.wait(_IDLE) and not self._listen(_IDLE):
                     return
 
-    def _work(self, stretch: Stretch, frames: Sequence[Any]) -> None:
+    def _work(self, stretch: Stretch, frames: Sequence[Frame]) -> None:
         assert self.normaliser is not None
         started = time.perf_counter()
-        result = self.normaliser.run(frames)
+        result = self._normalised(frames)
         normalised = time.perf_counter()
         hits = self._hits(result.batch, result.processes)
         matched = time.perf_counter()
@@ -129,6 +135,33 @@ class _Worker:
         health = {key: _plain(value) for key, value in result.health.items()}
         self.waiting += 1
         self.connection.send(("stretch", tuple(stretch), str(path), health, times, self.hits_version))
+
+    def _normalised(self, frames: Sequence[Frame]) -> Result:
+        """What the frames hold. A frame that nobody can read must not stop its lane: it is put aside as it came."""
+        assert self.normaliser is not None
+        try:
+            return self.normaliser.run(frames)
+        except Exception as error:
+            if len(frames) <= 1:
+                for frame in frames:
+                    self._set_aside(frame, error)
+                return self.normaliser.run([])
+        half = len(frames) // 2
+        first, second = self._normalised(frames[:half]), self._normalised(frames[half:])
+        processes = pa.Table.from_batches([first.processes, second.processes]).combine_chunks().to_batches()
+        # Their senders differ seldom, and what both saw of one must not be lost.
+        health = {**first.health, **{key: _added(first.health.get(key), more) for key, more in second.health.items()}}
+        return Result(concat([first.batch, second.batch]), processes[0] if processes else first.processes, health)
+
+    def _set_aside(self, frame: Frame, error: Exception) -> None:
+        UNREAD.inc()
+        folder = self.folder.parent / "quarantine"
+        folder.mkdir(exist_ok=True, mode=0o700)
+        path = folder / f"{frame.lane:04}-{frame.position:020}.raw"
+        path.write_bytes(frame.chunk.payload)
+        problem = f"what came by {frame.chunk.origin.way} can't be read and lies in {path}: {quoted(str(error))}"
+        log.error("%s", problem, exc_info=error)
+        self.connection.send(("problem", problem))
 
     def _hits(self, batch: pa.RecordBatch, processes: pa.RecordBatch) -> pa.RecordBatch:
         """The batch's hits. An event on which matching fails must not stop its lane: it is stored without hits."""
@@ -177,6 +210,23 @@ class _Worker:
         if now - self._snapshot > 5:
             self._snapshot = now
             self.connection.send(("metrics", snapshot()))
+
+
+def _added(first: SourceHealth | None, second: SourceHealth) -> SourceHealth:
+    if first is None:
+        return second
+    reasons = dict(first.unparsed)
+    for reason, count in second.unparsed.items():
+        reasons[reason] = reasons.get(reason, 0) + count
+    return replace(
+        first,
+        events=first.events + second.events,
+        bytes=first.bytes + second.bytes,
+        overflowed=first.overflowed + second.overflowed,
+        unparsed=reasons,
+        last=max(first.last, second.last),
+        late=first.late + second.late,
+    )
 
 
 def _plain(health: Any) -> dict[str, Any]:
