@@ -257,6 +257,7 @@ def test_an_unknown_rules_firing_is_passed_over(held: Store, events: Put) -> Non
 
 def test_what_memory_forgot_is_asked_of_the_store(held: Store, events: Put, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tocsin.alert.engine._CACHE", 3)
+    monkeypatch.setattr("tocsin.alert.engine._GROUPS", 2)
     found = events(*({"second": n, "host.name": f"h{n % 6}"} for n in range(12)))
     alerting = Alerting(held, [rule("R", suppression=BY_HOST)])
     for start in range(0, 12, 6):
@@ -281,7 +282,6 @@ def test_ten_thousand_alerts_in_one_take_ask_the_store_little(
     held: Store, events: Put, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What memory is sure of is not asked: a flood is one look-up of events and one write."""
-    monkeypatch.setattr("tocsin.alert.engine._CACHE", 20_000)
     found = events(*({"second": n / 100, "host.name": f"h{n}"} for n in range(10_000)))
     alerting = Alerting(held, [rule("R", suppression=BY_HOST), rule("S", sibling_of="R")])
     alerting.engine.remember([], NOW - 400 * 24 * HOUR)

@@ -26,6 +26,8 @@ ROOT: Final = "tocsin.alert.root"
 _NEVER: Final = 1 << 62
 # Standing alerts held of one group of suppression.
 _STANDING: Final = 100
+# Groups of suppression held: two words each.
+_GROUPS: Final = 50_000
 # The rule types whose alerts are of a group, and keep their id when a late event changes it.
 _GROUPED: Final = frozenset({"threshold", "correlation"})
 
@@ -54,7 +56,7 @@ class AlertEngine:
         self._whole_since = _NEVER
         # For each group of suppression, its standing alerts: (time, id), in order of time.
         self._standing: OrderedDict[tuple[str, ...], list[tuple[int, str]]] = OrderedDict()
-        self._stood_since = -_NEVER  # standing alerts before this moment may have been forgotten
+        self._stood_since = _NEVER  # all that stand at or after this moment (µs) are known
         # Firings that go on with an alert of another birth: what their id would be → what it is.
         self._renamed: OrderedDict[str, str] = OrderedDict()
         self._siblings: dict[str, list[str]] = {}
@@ -64,13 +66,14 @@ class AlertEngine:
 
     def remember(self, alerts: Sequence[Document], since: int) -> None:
         """After a start: the stored alerts at or after `since` (µs), all of them, oldest first."""
-        self._whole_since = since
+        self._whole_since = self._stood_since = since
         for alert in alerts:
             document = {name: value for name, value in alert.items() if name != "_id"}
             self._remember(str(document["kibana.alert.uuid"]), document)
             rule = self.rules.get(str(document["kibana.alert.rule.uuid"]))
             if rule is not None and rule.suppression is not None and document.get("tocsin.alert.state") == "active":
                 self._stand(_suppression_key(rule, document), document)
+        self._forget()
 
     def inherit(self, other: AlertEngine) -> None:
         """Go on with what another engine (of other rules) remembered."""
@@ -98,6 +101,7 @@ class AlertEngine:
                 changed.update((each["kibana.alert.uuid"], each) for each in self._withdraw(item))
         if changed:
             self._store.write_alerts(list(changed.values()))
+        self._forget()
         return list(changed.values())
 
     def rejoin(self, alerts: Iterable[Document]) -> list[Document]:
@@ -317,7 +321,7 @@ class AlertEngine:
             alert = self._get(uuid, stood)
             if alert is not None and alert.get("tocsin.alert.state") == "active":
                 return alert
-        if moment - suppression.window < max(self._whole_since, self._stood_since):
+        if moment - suppression.window < self._stood_since:
             span = Span(moment - suppression.window + 1, moment + suppression.window)
             for alert in self._store.alerts_by_join([mark], span):
                 other = alert["kibana.alert.uuid"] != document["kibana.alert.uuid"]
@@ -343,7 +347,7 @@ class AlertEngine:
         forgotten: list[tuple[int, str]] = []
         if len(standing) > _STANDING:
             forgotten.append(standing.pop(0))
-        if len(self._standing) > _CACHE:
+        if len(self._standing) > _GROUPS:
             forgotten += self._standing.popitem(last=False)[1]
         if forgotten:
             self._stood_since = max(self._stood_since, forgotten[-1][0] + 1)
@@ -452,7 +456,10 @@ class AlertEngine:
         self._alerts.move_to_end(uuid)
         for event in (document.get("tocsin.alert.event_ids") or ())[:SAMPLES]:
             self._by_event.setdefault(event, set()).add(uuid)
-        if len(self._alerts) > _CACHE:
+
+    def _forget(self) -> None:
+        """Let go of the alerts longest untouched; not in the midst of a take, which would ask for them again."""
+        while len(self._alerts) > _CACHE:
             gone, old = self._alerts.popitem(last=False)
             self._whole_since = max(self._whole_since, (time.read(old["@timestamp"]) or 0) + 1)
             for event in (old.get("tocsin.alert.event_ids") or ())[:SAMPLES]:

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from tocsin.ports import Document
 
-_PIECE: Final = re.compile(r"\{([^{}]+)\}|\[([^\[\]]*)\]")
+_TOKEN: Final = re.compile(r"\{[^{}\[\]]+\}|[\[\]]|[^{}\[\]]+|[{}]")
 _LIMIT: Final = 300
 DEFAULT: Final = (
     "[{process.name} on ][{host.name}, ][run by {user.name}, ][{source.ip} → {destination.ip}[:{destination.port}], ]"
@@ -28,41 +28,32 @@ class Part(NamedTuple):
 
 
 def parts(template: str, document: Document) -> list[Part]:
-    """The template with the document's values. Brackets don't nest: the inner of two is read first and may be empty."""
-    text = template
-    out: list[Part] = []
-    at = 0
-    for match in _PIECE.finditer(text):
-        if match.start() > at:
-            out.append(Part(text[at : match.start()]))
-        at = match.end()
-        if match[1] is not None:
-            out.append(_value(match[1].strip(), document) or Part(f"unknown {match[1].rpartition('.')[2].strip()}"))
-            continue
-        inner = _optional(match[2], document)
-        if inner is not None:
-            out.extend(inner)
-    if at < len(text):
-        out.append(Part(text[at:]))
+    """The template with the document's values. Brackets nest: the inner ones go without the outer's going."""
+    open_: list[list[Part]] = [[]]
+    missing: list[bool] = [False]
+    for token in _TOKEN.findall(template):
+        if token == "[":
+            open_.append([])
+            missing.append(False)
+        elif token == "]" and len(open_) > 1:
+            inner, gone = open_.pop(), missing.pop()
+            open_[-1] += [] if gone else inner
+        elif token[0] == "{" and len(token) > 2:
+            field = token[1:-1].strip()
+            value = _value(field, document)
+            missing[-1] |= value is None
+            open_[-1].append(value or Part(f"unknown {field.rpartition('.')[2]}"))
+        else:
+            open_[-1].append(Part(token))
+    out = open_[0]
+    for inner in open_[1:]:  # opened and never closed: a bracket like any other character
+        out += [Part("["), *inner]
     return _merged(out)
 
 
 def text_of(sentence: list[Part]) -> str:
     """The sentence as plain text."""
     return "".join(part.text for part in sentence).strip()
-
-
-def _optional(text: str, document: Document) -> list[Part] | None:
-    out: list[Part] = []
-    at = 0
-    for match in re.finditer(r"\{([^{}]+)\}", text):
-        value = _value(match[1].strip(), document)
-        if value is None:
-            return None
-        out.extend((Part(text[at : match.start()]), value))
-        at = match.end()
-    out.append(Part(text[at:]))
-    return out
 
 
 def _value(field: str, document: Document) -> Part | None:
