@@ -53,7 +53,7 @@ KEPT: dict[str, bytes] = {
     "every field moves the cursor": json.dumps(dict.fromkeys(FIELDS, ESCAPE)).encode(),
     "HTML in what no product claims": json.dumps(dict.fromkeys(FIELDS[:-5], HTML)).encode(),
     "escapes in what no product claims": json.dumps(dict.fromkeys(FIELDS[:-5], ESCAPE)).encode(),
-    "wrong types": b'{"@timestamp":{"a":1},"source.ip":5,"source.port":"x","host.name":[1,{"b":[]}],"event.category":{}}',
+    "wrong types": b'{"@timestamp":{"a":1},"source.ip":5,"source.port":"x","host.name":[1,{"b":[]}],"event.kind":{}}',
     "a list where one is expected": b'{"user.name":["a","b"],"source.ip":["1.2.3.4","::1"],"event.severity":[1,2]}',
     "null everywhere": b'{"@timestamp":null,"host":null,"event":{"dataset":null},"source":{"ip":null}}',
     "the year 1601": b'{"@timestamp":"1601-01-01T00:00:00Z","event.dataset":"hostile"}',
