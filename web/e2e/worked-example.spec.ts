@@ -1,37 +1,14 @@
 /**
  * The whole worked example on a real server that has seen `tocsin demo`: TOCSIN_URL, TOCSIN_USER, TOCSIN_PASSWORD.
- *
- * A server started with `--no-auth` needs no name and no password.
  */
 import { expect, test, type Page } from '@playwright/test'
 
-const { TOCSIN_URL: url, TOCSIN_USER: user = '', TOCSIN_PASSWORD: password = '', SHOTS: shots } = process.env
+import { ask, goIn, picture, url } from './steps'
 
 const FOUR = ['Potential Metasploit PowerShell Payload Observed', 'Batch File Downloaded with Invoke-WebRequest', 'PowerShell Launched from a Batch File', 'Batch File Downloaded over an Unusual Port']
 
 const grid = (page: Page, name: string) => page.getByRole('grid', { name })
 const row = (page: Page, table: string, text: string | RegExp) => grid(page, table).getByRole('row').filter({ hasText: text })
-const picture = async (page: Page, name: string) => { if (shots !== undefined) await page.screenshot({ path: `${shots}/${name}.png` }) }
-
-async function goIn(page: Page, path: string): Promise<void> {
-  await page.goto(`${url ?? ''}${path}`)
-  const form = page.getByRole('button', { name: 'Sign in', exact: true })
-  await expect(form.or(page.getByRole('navigation', { name: 'Places' }))).toBeVisible()
-  if (!(await form.isVisible())) return
-  await page.getByLabel('Name').fill(user)
-  await page.getByLabel('Password').fill(password)
-  await form.click()
-  await expect(page.getByRole('navigation', { name: 'Places' })).toBeVisible()
-}
-
-/** Type a query as an analyst does, and run it. */
-async function ask(page: Page, query: string): Promise<void> {
-  await page.getByRole('textbox', { name: 'Query' }).click()
-  await page.keyboard.press('Control+a')
-  await page.keyboard.type(query, { delay: 15 })
-  await page.keyboard.press('Escape')
-  await page.getByRole('button', { name: /^Run/ }).click()
-}
 
 /** Toggle fields on in the sidebar, finding each first. */
 async function toggle(page: Page, fields: readonly string[]): Promise<void> {

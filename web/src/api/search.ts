@@ -23,8 +23,9 @@ export function useSearch(search: SearchRequest, renew: number | false = false) 
 }
 
 /** How many matches over time. */
-export function useHistogram(search: HistogramRequest, renew: number | false = false) {
+export function useHistogram(search: HistogramRequest, renew: number | false = false, enabled = true) {
   return useQuery({
+    enabled,
     queryKey: ['histogram', search],
     queryFn: ({ signal }) => request<HistogramPage>('POST', '/histogram', { body: search, signal }),
     placeholderData: keepPreviousData,
@@ -39,8 +40,9 @@ export function useTop(search: TopRequest, enabled: boolean) {
 }
 
 /** Which fields the matches have, and how many matches have each. */
-export function usePresent(search: SearchRequest, renew: number | false = false) {
+export function usePresent(search: SearchRequest, renew: number | false = false, enabled = true) {
   return useQuery({
+    enabled,
     queryKey: ['present', search],
     queryFn: ({ signal }) => request<Record<string, number>>('POST', '/present', { body: search, signal }),
     placeholderData: keepPreviousData,

@@ -109,17 +109,19 @@ export function Alerts() {
   const at = rows.findIndex(({ id }) => id === address.alert)
   const [sort = '', way] = (address.sort ?? '@timestamp:desc').split(':')
 
+  const today = new Date().toISOString().slice(0, 10)
+  const stale = rows.some(({ time }) => !time.startsWith(today))
   const columns = useMemo((): Column<Row>[] => {
     const alertCell = (draw: (alert: AlertRow) => React.ReactNode) => (row: Row) => (isHead(row) ? null : draw(row))
     return [
-      { id: '@timestamp', header: '@timestamp', width: 106, sortBy: true, cell: alertCell((alert) => <span className="t2"><Time at={alert.time} /></span>) },
+      { id: '@timestamp', header: '@timestamp', width: stale ? 150 : 106, sortBy: true, cell: alertCell((alert) => <span className="t2"><Time at={alert.time} /></span>) },
       { id: 'rule', header: 'Rule', width: 300, grow: true, sortBy: true, cell: alertCell((alert) => <span className={alert.state === 'withdrawn' ? 't3' : undefined}>{alert.rule}{alert.building_block && <span className="tag" style={{ marginLeft: 6 }}>building block</span>}{alert.state === 'withdrawn' && <span className="tag" style={{ marginLeft: 6 }}>withdrawn</span>}{alert.triage.verdict !== null && <span style={{ marginLeft: 8 }}><VerdictMark verdict={alert.triage.verdict} /></span>}</span>) },
       { id: 'severity', header: 'Severity', width: 88, sortBy: true, cell: alertCell((alert) => <Severity severity={alert.severity} />) },
       { id: 'risk', header: 'Risk', width: 48, numeric: true, sortBy: true, cell: alertCell((alert) => <span className="risk">{Math.round(alert.risk_score)}</span>) },
       { id: 'reason', header: 'Reason', width: 150, grow: true, cell: alertCell((alert) => <span className="t2" title={alert.reason}>{alert.reason}</span>) },
       ...FIELDS.map(([field, width]): Column<Row> => ({ id: field, header: <FieldHead field={field} />, width, cell: alertCell((alert) => <FieldValue field={field} value={alert.document[field]} />) })),
     ]
-  }, [])
+  }, [stale])
 
   const shownOf = total === undefined ? undefined : `${count(total)} ${address.status === undefined ? 'open' : address.status.includes('any') ? '' : address.status.map((status) => (status === 'any' ? '' : STATUS_WORD[status].toLowerCase())).join(' or ')}`
   return (

@@ -71,7 +71,9 @@ export function Discover() {
     query: address.q ?? '', language, of: 'events', start: span.from, end: span.to, filters: toApi(address.filters ?? []),
   }), [address.q, language, span.from, span.to, address.filters])
   const documents = useDocuments({ ...search, size: 200, oldest_first: oldest }, renew)
-  const histogram = useHistogram({ ...search, buckets: 60 }, renew)
+  // A sequence is no single event: what counts events has nothing to count.
+  const many = language === 'eql' && /^\s*(?:sequence|sample)\b/.test(address.q ?? '')
+  const histogram = useHistogram({ ...search, buckets: 60 }, renew, !many)
   const problem = problemOf(documents.error)
 
   const pages = documents.data?.pages
@@ -81,6 +83,16 @@ export function Discover() {
     return pages?.flatMap((page) => page.documents) ?? []
   }, [pages])
   const total = pages?.[0]?.total
+  const counts = useMemo(() => {
+    if (!many) return undefined
+    const has: Record<string, number> = {}
+    for (const row of rows) if (!isHead(row)) for (const name of Object.keys(row.document)) has[name] = (has[name] ?? 0) + 1
+    return has
+  }, [many, rows])
+  const stale = useMemo(() => {
+    const today = new Date().toISOString().slice(0, 10)
+    return rows.some((row) => !isHead(row) && !row.time.startsWith(today))
+  }, [rows])
   const loaded = rows.filter((row) => !isHead(row)).length
 
   const toggle = useCallback((field: string) => {
@@ -100,7 +112,7 @@ export function Discover() {
   const tableColumns = useMemo((): Column<Row>[] => {
     const cell = (draw: (row: Found) => React.ReactNode) => (row: Row) => (isHead(row) ? null : draw(row))
     return [
-      { id: '@timestamp', header: <FieldHead field="@timestamp" />, width: 150, sortBy: true, cell: cell((row) => <span className="t2"><Time at={row.time} /></span>) },
+      { id: '@timestamp', header: <FieldHead field="@timestamp" />, width: stale ? 178 : 136, sortBy: true, cell: cell((row) => <span className="t2"><Time at={row.time} /></span>) },
       ...(columns.length === 0
         ? [{ id: 'summary', header: <span className="two">Summary</span>, width: 600, grow: true, cell: cell((row) => <Summary found={row} />) }]
         : columns.map((field): Column<Row> => ({
@@ -108,7 +120,7 @@ export function Discover() {
           numeric: ['long', 'double'].includes(kinds.get(field) ?? ''), cell: cell((row) => <FieldValue field={field} value={read(row.document, field)} />),
         }))),
     ]
-  }, [columns, kinds, read])
+  }, [columns, kinds, read, stale])
 
   const run = () => {
     const q = text.trim() || undefined
@@ -139,15 +151,15 @@ export function Discover() {
             <button type="button" className="btn only-narrow" onClick={() => { setDialog('rule') }}><IconShieldPlus className="icon" size={14} /> Create rule</button>
           </div>
           <div className="discover-body">
-            <FieldList search={search} renew={renew} columns={columns} onToggle={toggle} open={openField} onOpen={setOpenField} shown={fieldsShown} />
+            <FieldList search={search} renew={renew} counts={counts} columns={columns} onToggle={toggle} open={openField} onOpen={setOpenField} shown={fieldsShown} />
             <div className="work">
               <div className="histo">
                 <div className="histo-head">
-                  <b className="tm">{total === undefined ? '–' : count(total)}</b> <span className="t3">{total === 1 ? 'event' : 'events'}</span>
+                  <b className="tm">{total === undefined ? '–' : count(total)}</b> <span className="t3">{many ? (total === 1 ? 'sequence' : 'sequences') : total === 1 ? 'event' : 'events'}</span>
                   <span className="grow" />
-                  {histogram.data && <span className="t3">per {duration(histogram.data.width_ms)}</span>}
+                  {!many && histogram.data && <span className="t3">per {duration(histogram.data.width_ms)}</span>}
                 </div>
-                {problem ? <div style={{ height: 96 }} /> : (
+                {problem ?? many ? null : (
                   <Loaded query={histogram} skeleton={<span className="skel" style={{ height: 96 }} />}>
                     {(page) => <Histogram label="Events over time" bins={toBins(page)} interval={page.width_ms} onBrush={(from, to) => { go({ from: from.toISOString(), to: to.toISOString() }) }} />}
                   </Loaded>
@@ -168,7 +180,7 @@ export function Discover() {
                     narrow={(row) => (isHead(row) ? null : <NarrowDocument found={row} columns={columns} read={read} />)}
                     footer={(
                       <div className="table-foot">
-                        <span>Rows 1 to {count(loaded)} of {count(total ?? loaded)}, exact</span>
+                        <span>{many ? `${plural(total ?? 0, 'sequence')}, ${plural(loaded, 'event')}` : `Rows 1 to ${count(loaded)} of ${count(total ?? loaded)}, exact`}</span>
                         <span className="grow" />
                         {documents.hasNextPage && <button type="button" className="link" disabled={documents.isFetchingNextPage} onClick={() => { void documents.fetchNextPage() }}>More rows</button>}
                         {pages?.[0]?.inspect && <span className="tm">{Math.round(pages[0].inspect.milliseconds)} ms</span>}

@@ -14,6 +14,8 @@ import { TopValues } from './topvalues'
 interface FieldListProps {
   search: SearchRequest
   renew: number | false
+  /** How many have each field, where the store can't be asked: the matches of a sequence. */
+  counts?: Readonly<Record<string, number>> | undefined
   columns: readonly string[]
   onToggle: (field: string) => void
   /** The field whose top values stand open. */
@@ -24,11 +26,12 @@ interface FieldListProps {
 }
 
 /** Columns, then what the matches have, then what they have not. */
-export function FieldList({ search, renew, columns, onToggle, open, onOpen, shown }: FieldListProps) {
+export function FieldList({ search, renew, counts, columns, onToggle, open, onOpen, shown }: FieldListProps) {
   const [find, setFind] = useState('')
   const [empty, setEmpty] = useState(false)
   const fields = useFields().data
-  const present = usePresent(search, renew).data
+  const counted = usePresent(search, renew, counts === undefined).data
+  const present = counts ?? counted
   const groups = useMemo(() => {
     const known = new Map((fields ?? []).map((field) => [field.name, field]))
     const names = new Set([...known.keys(), ...Object.keys(present ?? {})])
