@@ -164,3 +164,15 @@ def test_a_daemons_document_is_read_by_its_program(read: Read) -> None:
         {"message": " hello", "fromhost": "web1", "facility": "user", "priority": "notice", "timereported": "x"}
     )
     assert (other["event.dataset"], other["message"], other["host.name"]) == ("system.syslog", "hello", "web1")
+
+
+def test_a_line_without_a_head_has_its_documents_host_and_time(read: Read) -> None:
+    """Filebeat's journald input sends the message alone; what the daemon wrote before it stands in the document."""
+    sent = {"message": "hello", "host": {"name": "web1"}, "process": {"name": "app"}, "agent": {"type": "filebeat"}}
+    whole = {**sent, "@timestamp": "2024-06-10T06:13:20Z", "event": {"dataset": "system.syslog"}}
+    told = {**whole, "message": "Jun 10 07:00:00 web2 other[1]: hello"}
+    first, second = read(whole, told)
+    assert first["@timestamp"] == "2024-06-10T06:13:20.000Z"
+    assert (first["host.name"], first["process.name"], first["message"]) == ("web1", "app", "hello")
+    assert second["@timestamp"].endswith("-06-10T07:00:00.000Z")
+    assert (second["host.name"], second["process.name"], second["process.pid"]) == ("web2", "other", 1)

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tocsin.errors import quoted
 from tocsin.event import ip as addresses
@@ -274,7 +275,7 @@ def finish(table: Table, stream: Stream, envelopes: Columns) -> Normalised:
         if name.startswith(_BEYOND):
             builder.overflow(name.removeprefix(_BEYOND), values)
         else:
-            builder.put(name, values)
+            builder.put(name, _filled(name, values, envelopes[name], table) if name in envelopes else values)
     for name, values in table.source.items():
         full = name if stream.ecs or not stream.prefix else f"{stream.prefix}.{name}"
         builder.source(full, values)
@@ -292,6 +293,21 @@ def finish(table: Table, stream: Stream, envelopes: Columns) -> Normalised:
     keep[list(table.rejected)] = False
     rejected = [Rejected(row, reason) for row, reason in sorted(table.rejected.items())]
     return Normalised(batch.filter(pa.array(keep)), rejected)
+
+
+def _filled(name: str, values: Values | pa.Array, around: Values, table: Table) -> Values | pa.Array:
+    """A column with what the shipper's envelope says where the record itself says nothing: a line without a time or a
+    host has those of its document."""
+    if isinstance(values, pa.Array):
+        if name != "@timestamp" or not values.null_count:
+            return values
+        records = table.records
+        micros = [
+            time.read(value, arrival, origin.zone, origin.year)
+            for value, arrival, origin in zip(around, records.arrivals, records.origins, strict=True)
+        ]
+        return pc.coalesce(values, moments_of(micros, around)[0])
+    return [b if a is None else a for a, b in zip(values, around, strict=True)]
 
 
 def _unwrapped(
