@@ -1,13 +1,18 @@
-"""Evidence files: how they are read, what an outcome says, and that results are kept until something changes."""
+"""Evidence beside a rule: cases that must fire and near ones that must not, with every mistake told by its line."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.detect.conftest import TYPES
+from tocsin.detect import Rule
 from tocsin.detect._ancestors import RULE_HOT
-from tocsin.detect._evidence import beside, of_rule, read
+from tocsin.detect._evidence import Bench, beside, read
 from tocsin.detect._load import Loader
 from tocsin.errors import QueryError
 from tocsin.lang.fields import Names
@@ -16,95 +21,73 @@ from tocsin.normalise._run import Normaliser
 
 RULE = """
 [rule]
-name = "Five of a path"
-rule_id = "five"
+name = "N"
+rule_id = "id-1"
 type = "threshold"
-query = "event.dataset: nginx.access and url.path: /x"
-from = "now-1m"
-threshold = {field = ["source.ip"], value = 2}
-[[tocsin.list]]
-name = "friends"
-field = "source.ip"
+language = "kuery"
+query = "http.response.status_code >= 500"
+severity = "high"
+[rule.threshold]
+field = ["source.ip"]
+value = 2
 """
-LINE = '10.0.0.%d - - [24/Nov/2026:10:00:%02d +0000] "GET /x HTTP/1.1" 200 5 "-" "-"'
+ZEEK = {
+    "ts": 1700000000.0,
+    "uid": "C1",
+    "id.orig_h": "10.0.0.1",
+    "id.orig_p": 1,
+    "id.resp_h": "10.0.0.2",
+    "id.resp_p": 80,
+}
 
 
-def entry(record: str, expect: str, case: str = "", more: str = "") -> str:
-    named = f'"case": "{case}", ' if case else ""
-    text = record.replace('"', '\\"')
-    return f'{{"as": "nginx.access", {named}{more}"expect": "{expect}", "record": "{text}"}}'
+def line(expect: str, status: int = 500, **more: Any) -> str:
+    record = {**ZEEK, "status_code": status, "uri": f"/{more.pop('uri', 'a')}"}
+    return json.dumps({"as": "zeek.http", "expect": expect, "record": record, **more})
 
 
-class Known:
-    """What `of_rule` is given."""
+def outcomes(text: str) -> list[tuple[str, bool, str]]:
+    normaliser = Normaliser()
+    names = Names(normaliser.aliases, RULE_HOT)
+    (rule,) = Loader(names, ListTable({})).text(RULE, "r.toml")
+    assert isinstance(rule, Rule)
 
-    def __init__(self, folder: Path) -> None:
-        self.normaliser = Normaliser()
-        self.names = Names(self.normaliser.aliases, RULE_HOT)
-        self.lists = ListTable({"friends": [{"value": "10.0.0.9"}]})
-        loader = Loader(self.names, self.lists)
-        self.types = loader.types
-        self.rules = {rule.id: rule for rule in loader.paths([folder])}
+    def normalise(frames: Any) -> Any:
+        result = normaliser.run(frames)
+        return result.batch, result.processes
 
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "five.toml").write_text(RULE)
-    return tmp_path
+    bench = Bench(replace(rule), [], TYPES, names, ListTable({}), normalise)
+    return [(each.case.name, each.passed, each.problem) for each in bench.run(read(text, "r.test.ndjson"))]
 
 
-def test_a_case_is_an_ordered_stream_and_its_last_line_speaks(folder: Path) -> None:
-    lines = [
-        entry(LINE % (1, 1), "quiet", "a"),
-        entry(LINE % (1, 2), "fires", "a", '"severity": "medium", '),
-        entry(LINE % (1, 1), "quiet"),
-        entry(LINE % (9, 1), "quiet", "b"),
-        entry(LINE % (9, 2), "quiet", "b", '"why": "a friend", '),
-        entry(LINE % (1, 1), "quiet", "c"),
-        entry(LINE % (1, 2), "quiet", "c"),
-        entry(LINE % (1, 1), "fires"),
-    ]
-    (folder / "five.test.ndjson").write_text("\n".join(lines))
-    known = Known(folder)
-    results = {result.name: result for result in of_rule(known.rules["five"], known)}
-    assert {name for name, result in results.items() if result.passed} == {"a", "b", "line 3"}
-    assert results["a"].severity == "medium"
-    assert results["b"].detail == "a friend: quiet, silenced by friends"
-    assert results["c"].detail == "it fires and should not"
-    assert results["line 8"].detail == "it does not fire and should"
+def test_lines_of_a_case_are_one_stream_and_the_last_speaks() -> None:
+    text = "\n".join(
+        [
+            line("quiet", case="two", uri="a"),
+            line("fires", case="two", uri="b"),
+            "",
+            line("quiet", case="one"),
+            line("quiet", case="other", status=404),
+        ]
+    )
+    assert outcomes(text) == [("two", True, ""), ("one", True, ""), ("other", True, "")]
 
 
-def test_results_are_those_of_the_file_as_it_is(folder: Path) -> None:
-    known = Known(folder)
-    assert of_rule(known.rules["five"], known) == []
-    path = beside(folder / "five.toml")
-    path.write_text(entry(LINE % (1, 1), "quiet"))
-    first = of_rule(known.rules["five"], known)
-    assert of_rule(known.rules["five"], known) is first
-    path.write_text(entry(LINE % (1, 1), "quiet") + "\n" + entry(LINE % (2, 1), "quiet"))
-    assert len(of_rule(known.rules["five"], known)) == 2
+def test_says_what_differs() -> None:
+    ((name, passed, problem),) = outcomes(line("fires"))
+    assert (name, passed) == ("line 1", False)
+    assert problem
 
 
-def test_a_record_that_cannot_be_read_is_a_problem(folder: Path) -> None:
-    (folder / "five.test.ndjson").write_text(entry("this is no line of an access log", "quiet"))
-    known = Known(folder)
-    (result,) = of_rule(known.rules["five"], known)
-    assert not result.passed
-    assert "can't be read" in result.detail
+def test_tells_all_that_is_wrong_in_one_run() -> None:
+    text = "\n".join(["{", line("maybe"), json.dumps({"as": "zeek.http", "expect": "fires"}), line("fires"), "[]"])
+    with pytest.raises(QueryError) as told:
+        read(text, "r.test.ndjson")
+    rendered = told.value.render()
+    for number in (1, 2, 3, 5):
+        assert f"r.test.ndjson:{number}" in rendered
+    assert "r.test.ndjson:4" not in rendered
 
 
-@pytest.mark.parametrize(
-    ("line", "what"),
-    [
-        ("{", "no JSON"),
-        ("[]", "a line is an object"),
-        ('{"as": "zeek.http", "expect": "maybe", "record": {}}', "fires or quiet"),
-        ('{"as": "zeek.http", "expect": "fires"}', "needs `as`"),
-        ('{"as": "zeek.http", "expect": "fires", "record": {}, "expects": 1}', "no key"),
-    ],
-)
-def test_evidence_that_is_wrong_says_where(line: str, what: str) -> None:
-    with pytest.raises(QueryError) as caught:
-        read('{"as": "x", "expect": "quiet", "record": ""}\n' + line, "some.test.ndjson")
-    assert what in caught.value.render()
-    assert "some.test.ndjson:2" in caught.value.render()
+def test_it_lies_beside_its_rule() -> None:
+    assert beside("rules/a/web_shell.yml") == Path("rules/a/web_shell.test.ndjson")

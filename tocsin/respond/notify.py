@@ -28,8 +28,11 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _CONTROL_BUT_LINES: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]+")
 # Services whose URL names a host; elsewhere that place may hold a token.
 _HOSTED: Final = frozenset(
-    "mailto mailtos json jsons form forms xml xmls syslog gotify gotifys matrix matrixs mmost mmosts rocket rockets".split()  # noqa: SIM905
-)
+    {
+        "mailto", "mailtos", "json", "jsons", "form", "forms", "xml", "xmls", "syslog", "gotify", "gotifys", "matrix",
+        "matrixs", "mmost", "mmosts", "rocket", "rockets",
+    }
+)  # fmt: skip
 # It tells whole URLs when one can't be read, and hosts that may be tokens when one can't be reached.
 logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
 
