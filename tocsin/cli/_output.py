@@ -63,8 +63,16 @@ def write_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None
 
 def _cell(value: Any) -> str:
     text = "; ".join(str(item) for item in value) if isinstance(value, list) else "" if value is None else str(value)
-    # A spreadsheet would run what begins like a formula.
-    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") and not text[1:2].isdigit() else text
+    # A spreadsheet would run what begins like a formula; a negative number is none.
+    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -35,13 +36,18 @@ class Running:
     """Everything of `tocsin serve` in this process and its children."""
 
     def __init__(self, settings: Settings) -> None:
-        settings = _with_port(settings)
+        server = settings.server
+        self._port = _reserved(server.host, server.port)
+        settings = settings.model_copy(
+            update={"server": server.model_copy(update={"port": self._port.getsockname()[1]})}
+        )
         self.settings = settings
         self.state = states.open(settings.state_address)
         try:
             self.service = Service(settings, plan_of(settings, self.state))
         except BaseException:
             self.state.close()
+            self._port.close()
             raise
         self.context = Context(self.service, self.state, settings)
         # What people decided while the store was not there, or its mirror was lost half-way.
@@ -88,6 +94,7 @@ class Running:
             self._keeper.join(10)
         self._keep()
         self.state.close()
+        self._port.close()
 
     def serve(self, when_up: Callable[[], None]) -> None:
         """Answer until SIGINT or SIGTERM. `when_up` is called in a thread of its own once the port listens."""
@@ -111,23 +118,23 @@ class Running:
                 ssl_key=server.tls_key,
             )
         ]
-        socket = self.settings.data_dir / SOCKET
-        if len(str(socket)) <= _LONGEST:
-            socket.unlink(missing_ok=True)
+        path = self.settings.data_dir / SOCKET
+        if len(str(path)) <= _LONGEST:
+            path.unlink(missing_ok=True)
             made.append(
                 Server(
                     create(self.context, trusted=True),
-                    uds=socket,
+                    uds=path,
                     interface=Interfaces.ASGI,
                     websockets=False,
                     log_enabled=False,
                 )
             )
         else:
-            log.warning("%s is too long for a socket: commands with --data need --url", socket)
+            log.warning("%s is too long for a socket: commands with --data need --url", path)
         tasks = [asyncio.create_task(each.serve()) for each in made]
         ended = asyncio.create_task(stopping.wait())
-        threading.Thread(target=self._told, args=(when_up, socket), name="up", daemon=True).start()
+        threading.Thread(target=self._told, args=(when_up, path), name="up", daemon=True).start()
         await asyncio.wait([ended, *tasks], return_when=asyncio.FIRST_COMPLETED)
         failed: BaseException | None = None
         for task in tasks:
@@ -137,11 +144,11 @@ class Running:
             with contextlib.suppress(Exception):
                 each.stop()  # type: ignore[no-untyped-call]  # granian has no annotation here
         await asyncio.wait(tasks, timeout=5)
-        socket.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
         if failed is not None:
             raise ConfigError(f"the API can't listen on {server.host}:{server.port}: {failed}")
 
-    def _told(self, when_up: Callable[[], None], socket: Path) -> None:
+    def _told(self, when_up: Callable[[], None], path: Path) -> None:
         import time
 
         for _ in range(500):
@@ -149,32 +156,33 @@ class Running:
                 time.sleep(0.02)
                 continue
             with contextlib.suppress(OSError):
-                socket.chmod(0o600)
+                path.chmod(0o600)
             when_up()
             return
 
 
-def _with_port(settings: Settings) -> Settings:
-    """The settings with the API's port, where they leave it to the system. Raises `ConfigError` where it is taken:
-    before anything is started."""
-    import socket
-
-    server = settings.server
-    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((server.host, server.port))
-        except OSError as error:
-            what = f"the API can't listen on {server.host} port {server.port}: {error.strerror or error}"
-            raise ConfigError(what, where="server.port", hint="end what uses it, or choose another port") from error
-        port = probe.getsockname()[1]
-    return settings.model_copy(update={"server": server.model_copy(update={"port": port})})
+def _reserved(host: str, port: int) -> socket.socket:
+    """A bound socket that does not listen: it keeps the API's port until the server, which shares it, has it. Raises
+    `ConfigError` where the port is taken, before anything is started."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    held = socket.socket(family)
+    try:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if port:
+            with socket.socket(family) as alone:  # sharing would hide that another program has it
+                alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                alone.bind((host, port))
+                alone.listen(1)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind((host, port))
+    except OSError as error:
+        held.close()
+        what = f"the API can't listen on {host} port {port}: {error.strerror or error}"
+        raise ConfigError(what, where="server.port", hint="end what uses it, or choose another port") from error
+    return held
 
 
 def _answers(host: str, port: int) -> bool:
-    import socket
-
     target = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104
     try:
         with socket.create_connection((target, port), timeout=1):
