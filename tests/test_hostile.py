@@ -116,9 +116,9 @@ def post(server: Server, body: bytes, **headers: str) -> httpx.Response:
 
 def search(server: Server, query: str, size: int = 200) -> list[dict[str, Any]]:
     with server.client() as client:
-        answer = client.post("/search", json={"query": query, "lang": "kql", "size": size})
+        answer = client.post("/search", json={"query": query, "size": size})
         assert answer.status_code == 200, answer.text
-        return list(answer.json()["events"])
+        return list(answer.json()["documents"])
 
 
 def events(server: Server) -> int:
@@ -146,7 +146,7 @@ def test_every_document_is_kept(server: Server) -> None:
 
 def test_the_api_hands_out_text_as_data(server: Server) -> None:
     with server.client() as client:
-        answer = client.post("/search", json={"query": "", "lang": "kql", "size": 10})
+        answer = client.post("/search", json={"query": "", "size": 10})
         assert answer.headers["content-type"].startswith("application/json")
         assert answer.headers.get("x-content-type-options") == "nosniff"
 

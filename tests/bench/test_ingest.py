@@ -1,0 +1,71 @@
+"""The benchmark of ingest prepares what it says, and goes the whole way; the figures are for `make bench` alone."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import orjson
+import pytest
+from rich.console import Console
+
+from tocsin.bench import ingest
+from tocsin.errors import UsageError
+
+
+def line(number: int) -> bytes:
+    return orjson.dumps(
+        {
+            "Channel": "Microsoft-Windows-Sysmon/Operational",
+            "SourceName": "Microsoft-Windows-Sysmon",
+            "EventID": 1,
+            "@timestamp": "2020-09-14T12:00:00.000Z",
+            "Hostname": "a.example",
+            "RecordNumber": number,
+            "CommandLine": f"net user x{number}",
+        }
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    with zipfile.ZipFile(tmp_path / "host.zip", "w") as archive:
+        archive.writestr("host.json", b"\n".join(line(number) for number in range(40)))
+        archive.writestr("cloud.json", b'{"eventName": "of no Windows host"}\n')
+        archive.writestr("notes.txt", "no events")
+    (tmp_path / "more.ndjson").write_bytes(line(100) + b"\n\n")
+    return tmp_path
+
+
+def test_lines_come_from_archives_and_files(folder: Path) -> None:
+    assert len(list(ingest.lines([folder]))) == 41
+    assert len(list(ingest.lines([folder / "more.ndjson"]))) == 1
+
+
+def test_requests_are_made_again_with_other_record_numbers(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "requests"
+    made = ingest.prepare(ingest.lines([folder]), path, 2_500)
+    assert made.events == 2_500
+    parts = list(ingest.requests(path))
+    assert [count for _, count in parts] == [1_000, 1_000, 500]
+    documents = [json.loads(each) for body, _ in parts for each in body.splitlines()[1::2]]
+    assert len({document["RecordNumber"] for document in documents}) == 2_500
+
+
+def test_nothing_to_send_is_told(tmp_path: Path) -> None:
+    (tmp_path / "empty.ndjson").write_bytes(b"")
+    with pytest.raises(UsageError):
+        ingest.run([tmp_path / "empty.ndjson"], console=Console(file=io.StringIO()))
+
+
+def test_it_goes_the_whole_way(folder: Path) -> None:
+    shown = io.StringIO()
+    figures = ingest.run([folder], seconds=30, most=82, console=Console(file=shown, width=200))
+    assert figures["sent"] == 82
+    assert set(figures["cpu_s"]) == {"core", "collectors", "worker", "generator"}
+    assert set(figures["by_stage_us"]) >= {"normalise", "match", "spool", "insert", "detect", "alerts"}
+    assert figures["peak_pss"] > 0
+    assert "events/s" in shown.getvalue()
+    assert json.loads(ingest.to_json(figures))["sent"] == 82
