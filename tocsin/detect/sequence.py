@@ -1,6 +1,6 @@
-"""EQL sequences: ordered events with equal keys (Elasticsearch's `sequence by … with maxspan`, `until`, `runs`,
-`![…]`).
+"""EQL sequences: ordered events with equal keys, as Elasticsearch finds them.
 
+`sequence by … with maxspan`, `until`, `runs`, `![…]`, optional keys.
 An event takes the latest partial sequence before it and replaces it, as Elasticsearch does: overlaps never merge. So
 sequences never cross: what begins at or after a moment is found without anything from before it. A sequence without
 `maxspan` can reach back to the first event of its key.
