@@ -67,7 +67,9 @@ def search(request: IncidentSearch, here: Here, caller: Reader) -> IncidentPage:
 @router.get("/incidents/{id}")
 def incident(id: str, here: Here, caller: Reader) -> IncidentDetail:  # noqa: A002
     """One incident; an id that was merged into another leads there."""
-    document = here.store.by_ids([id], of="incidents").get(id) or _by_alias(here, id)
+    document = here.store.by_ids([id], of="incidents").get(id)
+    if document is None or document.get("tocsin.incident.state") == "merged":
+        document = _by_alias(here, id) or document
     if document is None:
         raise here.missing(f"there is no incident {id!r}")
     here.audit(caller, "view", f"incident {id}")
