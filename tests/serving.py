@@ -68,7 +68,7 @@ class Server:
         self._tls = tls
         found = re.search(r"Tocsin is up: (\S+)", greeting)
         sends = re.search(r"Shippers send to: (\S+)", greeting)
-        token = re.search(r"token: (\S+)", greeting)
+        token = re.search(r"token=(\S+)", greeting)
         assert found, greeting
         assert sends, greeting
         self.url = found[1]

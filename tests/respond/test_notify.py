@@ -197,7 +197,7 @@ def test_alerts_go_where_they_are_wanted_from_a_severity_on(hook: Hook, told: Ma
     notifications.heard("incident", incident())
     deliver(notifications)
     assert [(got["title"], got["message"]) for got in hook.got] == [
-        ("High: R", "something happened\nhttps://tocsin.example/alerts/a1")
+        ("High: R", "something happened\nhttps://tocsin.example/alerts?alert=a1")
     ]
 
 

@@ -82,7 +82,7 @@ def _greet(running: Running) -> None:
     _output.say(f"Rules: {len(knowledge.running)} run of {len(knowledge.all_rules)}")
     if not running.settings.server.no_auth and running.state.users.setup_needed():
         token = running.state.users.setup_token()
-        _output.say(f"First sign-in: open {running.url}/setup with this token: {token}")
+        _output.say(f"First sign-in: open {running.url}/set-up?token={token}")
     sys.stdout.flush()
 
 

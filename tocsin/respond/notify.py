@@ -190,7 +190,7 @@ class Notifications:
         identity = str(document["kibana.alert.uuid"])
         body = str(document.get("kibana.alert.reason") or "")
         if self._link:
-            body += f"\n{self._link}/alerts/{identity}"
+            body += f"\n{self._link}/alerts?alert={identity}"
         title = f"{severity.capitalize()}: {document['kibana.alert.rule.name']}"
         if self._box.put(f"alert:{identity}:{channel.id}", title, body, kind="alert", channel=channel.id):
             self._wake.set()
