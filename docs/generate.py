@@ -10,6 +10,7 @@ import ast
 import importlib
 import importlib.util
 import inspect
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import NoneType, UnionType
@@ -19,6 +20,7 @@ from pydantic import BaseModel, ByteSize
 from pydantic.fields import FieldInfo
 
 from tocsin import config, registry
+from tocsin.api.app import create
 from tocsin.detect import Rule
 from tocsin.event import ecs
 from tocsin.event.schema import ALERT_HOT, HOT
@@ -40,6 +42,12 @@ def main() -> None:
     for name in PAGES:
         path = REFERENCE / f"{name}.md"
         path.write_text("\n".join(globals()[name]()).rstrip() + "\n", encoding="utf-8")
+        print(path.relative_to(ROOT))
+    if (ROOT / "web").is_dir():  # what the page's types are made of: `npm run types`
+        path = ROOT / "web" / "openapi.json"
+        path.write_text(
+            json.dumps(create(None).openapi(), indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
         print(path.relative_to(ROOT))
 
 
@@ -272,8 +280,6 @@ def _techniques(rule: Rule) -> list[str]:
 
 def api() -> Iterator[str]:
     """The page of the HTTP API, out of its own OpenAPI."""
-    from tocsin.api.app import create
-
     yield from (
         "# HTTP API",
         "",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +21,13 @@ def test_openapi_needs_no_server() -> None:
         for method, operation in methods.items():
             assert operation.get("summary"), f"{method} {path}"
             assert operation.get("description"), f"{method} {path} says nothing of itself"
+
+
+def test_the_page_s_types_are_made_of_this_openapi() -> None:
+    held = Path(__file__).parents[2] / "web" / "openapi.json"
+    if not held.is_file():
+        pytest.skip("there is no page here")
+    assert json.loads(held.read_text()) == create(None).openapi(), "run make docs, then npm --prefix web run types"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The worked example in a real browser: sign-in, dashboard, alert, Analyzer, Discover, against a server with sign-in."""
+"""The worked example in a real browser: from the sign-in to the Analyzer, against a server that asks who calls."""
 
 from __future__ import annotations
 
