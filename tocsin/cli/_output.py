@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,11 @@ import orjson
 
 def line(value: Any) -> None:
     """One JSON value on a line."""
-    sys.stdout.buffer.write(orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS) + b"\n")
+    try:
+        line = orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:  # numbers past 64 bits occur in what senders make up
+        line = json.dumps(value, default=str, ensure_ascii=False, separators=(",", ":")).encode()
+    sys.stdout.buffer.write(line + b"\n")
 
 
 def say(text: str) -> None:

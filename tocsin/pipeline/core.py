@@ -42,6 +42,9 @@ log = logging.getLogger(__name__)
 Found = Firing | Withdrawal
 # When the join keys of an alert are worked out again, after it was made: what they come from may arrive late.
 REJOIN: Final = (2.0, 10.0, 60.0, 300.0)
+# Seconds of each tick that joining may take, so many alerts at once: events must not wait for it.
+_JOINING: Final = 0.3
+_AT_ONCE: Final = 10
 _HANDED: Final = 10_000
 _REMEMBERED: Final = 4_000
 # After so many failures of another kind than "busy", with this much of the disk free, a stretch is set aside.
@@ -152,14 +155,14 @@ class Core:
         """Call about once a second: absences that are certain now, join keys that may have grown."""
         with self._lock:
             self._settle(self.stage.tick(), {})
-            due: list[str] = []
-            now = time.monotonic()
-            while self._rejoin and self._rejoin[0][0] <= now:
-                _, step, uuid = self._rejoin.popleft()
-                due.append(uuid)
-                if step + 1 < len(REJOIN):
-                    self._later(step + 1, uuid, now - REJOIN[step])
-            if due:
+            started = time.monotonic()
+            while self._rejoin and self._rejoin[0][0] <= started and time.monotonic() - started < _JOINING:
+                due: list[str] = []
+                while self._rejoin and self._rejoin[0][0] <= started and len(due) < _AT_ONCE:
+                    _, step, uuid = self._rejoin.popleft()
+                    due.append(uuid)
+                    if step + 1 < len(REJOIN):
+                        self._later(step + 1, uuid, started - REJOIN[step])
                 alerts = list(self.store.by_ids(list(dict.fromkeys(due)), of="alerts").values())
                 changed = self.engine.rejoin([a for a in alerts if a.get("tocsin.alert.state") == "active"])
                 if changed:
