@@ -78,9 +78,11 @@ def _greet(running: Running) -> None:
     knowledge = running.service.knowledge
     bulk = running.service.collected.get("bulk")
     _output.say(f"Tocsin is up: {running.url}")
-    _output.say(f"Shippers send to: http://{running.settings.server.bulk_host or running.settings.server.host}:{bulk}")
+    server = running.settings.server
+    scheme = "https" if server.tls_cert else "http"
+    _output.say(f"Shippers send to: {scheme}://{server.bulk_host or server.host}:{bulk}")
     _output.say(f"Rules: {len(knowledge.running)} run of {len(knowledge.all_rules)}")
-    if not running.settings.server.no_auth and running.state.users.setup_needed():
+    if not server.no_auth and running.state.users.setup_needed():
         token = running.state.users.setup_token()
         _output.say(f"First sign-in: open {running.url}/set-up?token={token}")
     sys.stdout.flush()
