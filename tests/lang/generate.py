@@ -223,7 +223,7 @@ class _Maker:
 def sample(pattern: str, chance: random.Random) -> str:
     """Some text in which `pattern` is found, as far as Python's reading of it goes."""
     try:
-        parsed = re._parser.parse(re.sub(r"\\z", r"\\Z", pattern))  # type: ignore[attr-defined]
+        parsed = re._parser.parse(re.sub(r"\\z", r"\\Z", pattern))
     except (re.error, OverflowError):
         return ""
     return _sampled(parsed, chance, {})

@@ -240,8 +240,8 @@ def _encoded(array: Any, rows: Rows | None) -> Encoded | None:
     if not len(codes):
         return None
     if len(dictionary) > 2 * len(codes) + 16 or dictionary.null_count:  # a slice keeps the whole dictionary
-        used, codes = np.unique(codes, return_inverse=True)
-        codes = codes.astype(np.int32)
+        used, places = np.unique(codes, return_inverse=True)
+        codes = places.astype(np.int32)
         dictionary = dictionary.take(pa.array(used))
     return Encoded(_spelt(dictionary), codes, rows)
 

@@ -82,7 +82,7 @@ class Reader:
         if held is None:
             held = self._maps[row] = (dict(self._cell(FIELDS, row) or ()), dict(self._cell(TYPES, row) or ()))
         fields, types = held
-        texts = [text for text in fields.get(name) or () if text is not None]
+        texts = list(fields.get(name) or ())
         match types.get(name):
             case "number":
                 read = [functions.as_number(text) for text in texts]

@@ -16,6 +16,7 @@ import platform
 import re
 import tempfile
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -149,7 +150,9 @@ class Scanner:
         for number, pattern, op in self._shapes:
             folds = isinstance(op, Words) or op.fold
             sorts.setdefault((pattern, _SHAPE | (hyperscan.HS_FLAG_CASELESS if folds else 0)), []).append(number)
-            deciders[number] = functools.partial(_shaped if isinstance(op, Like) else _worded, op)
+            deciders[number] = (
+                functools.partial(_shaped, op) if isinstance(op, Like) else functools.partial(_worded, op)
+            )
         filtered: dict[int, str] = {}
         if self._regexes:
             self._filter = re2.Filter()
@@ -459,7 +462,7 @@ def _database(patterns: list[Pattern], cache: Path | None) -> tuple[Any, set[int
     """A database of the patterns, numbered by place, and the numbers of those that Hyperscan refuses."""
     if not patterns:
         return None, set()
-    key = hashlib.sha256(json.dumps([hyperscan.__version__, platform.machine(), *patterns]).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps([version("hyperscan"), platform.machine(), *patterns]).encode()).hexdigest()
     path = cache / f"{key}.hs" if cache else None
     if path and path.is_file():
         try:

@@ -10,10 +10,12 @@
 list.
 - Folding (`fold=True`) is ASCII. Inside a `Regex` it is RE2's `(?i)`.
 - A value that can't be read as what the literal is (a text for a number …) doesn't satisfy the test and never raises.
-- A text reads as a number or a boolean where it is JSON's (`007` and `True` are none; numbers as `_literals.number` reads
-  them), as an address or a time where `event.ip.packed` or `event.time.read` reads it. On an IP field `Equals` of a text that is no
-  address compares texts. Tests for texts (`Equals` of texts, `Like`, `Regex`, `Words`, `Range` of texts) see an integer,
-  a boolean or an address of a typed column in its usual spelling; a float or a time of a typed column never satisfies them.
+- A text reads as a number or a boolean where it is JSON's (`007` and `True` are none; numbers as `_literals.number`
+reads
+  them), as an address or a time where `event.ip.packed` or `event.time.read` reads it. On an IP field `Equals` of a
+  text that is no address compares texts. Tests for texts (`Equals` of texts, `Like`, `Regex`, `Words`, `Range` of
+  texts) see an integer, a boolean or an address of a typed column in its usual spelling; a float or a time of a typed
+  column never satisfies them.
 - `Compare` of two expressions (EQL functions, `fieldref`) is three-valued inside: null in, null out; as a predicate
 null is false.
 
