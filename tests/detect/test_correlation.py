@@ -145,6 +145,16 @@ def test_a_leg_whose_alert_moved_on_counts_where_it_is() -> None:
     assert isinstance(found[-1], Withdrawal)
 
 
+def test_two_that_part_are_two_alerts() -> None:
+    """A late leg takes a part of what was one; what is left begins with the alert that the one was born from."""
+    late, loose = leg(62, 1), leg(62, 2, None)
+    found = fed([loose, late], [leg(32, 2, None)], [leg(31, 1)])
+    assert {members for _, members in standing(found)} == {
+        frozenset({"a31-1-c1", "a32-2-None"}),
+        frozenset({"a62-1-c1", "a62-2-None"}),
+    }
+
+
 def test_in_order_where_the_rule_says_so() -> None:
     ordered = rule(replace(PLAN, ordered=True, minimum=3, observers=0), severity="high")
     assert told(fed([leg(0, 0), leg(1, 1), leg(2, 2)], of=ordered)) == [("high", True)]

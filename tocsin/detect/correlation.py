@@ -253,6 +253,8 @@ class _Machine:
             if heir is not None:
                 left.remove(heir)
             born = heir.born if heir is not None else [*(value or "" for value in key), episode.hits[0].id]
+            while any(each.born == born for each in [*now, *left]):
+                born = [*born, episode.hits[-1].id]  # its first alert is also what one that goes on was born from
             now.append(_Given(born, members, said))
             if heir is not None and (heir.members, heir.said) == (members, said):
                 continue
