@@ -31,7 +31,7 @@ import { Time } from '../ui/text'
 import { FieldValue, ValueActionsProvider } from '../ui/value'
 import type { AlertsAddress } from './addresses'
 
-const FIELDS: readonly (readonly [field: string, width: number])[] = [['host.name', 120], ['user.name', 78], ['process.name', 116], ['file.name', 84], ['source.ip', 100], ['destination.ip', 104]]
+const FIELDS: readonly (readonly [field: string, width: number])[] = [['host.name', 120], ['user.name', 78], ['process.name', 116], ['file.name', 84], ['source.ip', 100], ['destination.ip', 116]]
 const SORTS: Record<string, string> = { '@timestamp': '@timestamp', risk: 'kibana.alert.risk_score', severity: 'kibana.alert.severity', rule: 'kibana.alert.rule.name' }
 const GROUPS = ['host.name', 'user.name', 'kibana.alert.rule.name', 'source.ip'] as const
 const LEVELS = ['critical', 'high', 'medium', 'low'] as const
@@ -115,8 +115,8 @@ export function Alerts() {
     const alertCell = (draw: (alert: AlertRow) => React.ReactNode) => (row: Row) => (isHead(row) ? null : draw(row))
     return [
       { id: '@timestamp', header: '@timestamp', width: stale ? 150 : 106, sortBy: true, cell: alertCell((alert) => <span className="t2"><Time at={alert.time} /></span>) },
-      { id: 'rule', header: 'Rule', width: 300, grow: true, sortBy: true, cell: alertCell((alert) => <span className={alert.state === 'withdrawn' ? 't3' : undefined}>{alert.rule}{alert.building_block && <span className="tag" style={{ marginLeft: 6 }}>building block</span>}{alert.state === 'withdrawn' && <span className="tag" style={{ marginLeft: 6 }}>withdrawn</span>}{alert.triage.verdict !== null && <span style={{ marginLeft: 8 }}><VerdictMark verdict={alert.triage.verdict} /></span>}</span>) },
-      { id: 'severity', header: 'Severity', width: 88, sortBy: true, cell: alertCell((alert) => <Severity severity={alert.severity} />) },
+      { id: 'rule', header: 'Rule', width: 316, grow: true, sortBy: true, cell: alertCell((alert) => <span className={alert.state === 'withdrawn' ? 't3' : undefined}>{alert.rule}{alert.building_block && <span className="tag" style={{ marginLeft: 6 }}>building block</span>}{alert.state === 'withdrawn' && <span className="tag" style={{ marginLeft: 6 }}>withdrawn</span>}{alert.triage.verdict !== null && <span style={{ marginLeft: 8 }}><VerdictMark verdict={alert.triage.verdict} /></span>}</span>) },
+      { id: 'severity', header: 'Severity', width: 96, sortBy: true, cell: alertCell((alert) => <Severity severity={alert.severity} />) },
       { id: 'risk', header: 'Risk', width: 48, numeric: true, sortBy: true, cell: alertCell((alert) => <span className="risk">{Math.round(alert.risk_score)}</span>) },
       { id: 'reason', header: 'Reason', width: 150, grow: true, cell: alertCell((alert) => <span className="t2" title={alert.reason}>{alert.reason}</span>) },
       ...FIELDS.map(([field, width]): Column<Row> => ({ id: field, header: <FieldHead field={field} />, width, cell: alertCell((alert) => <FieldValue field={field} value={alert.document[field]} />) })),

@@ -47,6 +47,9 @@ interface FieldValueProps {
   children?: ReactNode
 }
 
+/** A host's first label tells most: these are cut at their end. */
+const FROM_LEFT = new Set(['host.name', 'host.hostname', 'user.name'])
+
 const scalar = (value: unknown): Scalar | undefined =>
   typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? value : undefined
 
@@ -84,7 +87,7 @@ function OneValue({ field, value, whole, mono, children, actions }: FieldValuePr
           onClick={(event) => { event.stopPropagation() }}
           onKeyDown={(event) => { if (event.key === 'Enter' || event.key === ' ') event.stopPropagation() }}
         >
-          {children ?? (whole ? text : <Truncated text={text} mono={mono ?? true} />)}
+          {children ?? (whole || FROM_LEFT.has(field) ? text : <Truncated text={text} mono={mono ?? true} />)}
         </button>
       </Menu.Target>
       <Menu.Dropdown
