@@ -373,6 +373,9 @@ def put_list(name: str, request: ListTable, here: Here, caller: Admin) -> ListTa
         writer.writerows(request.rows)
     except ValueError as error:
         raise UsageError(str(error), where=name) from error
+    for number, row in enumerate(request.rows, start=1):  # a CSV takes these for blank lines and comments
+        if not row.get("value", "").strip() or row["value"].lstrip().startswith("#"):
+            raise UsageError(f"row {number} has no value", where=name)
     read_list(text.getvalue(), name, where=f"list {name}")
     here.state.lists.put(name, text.getvalue(), by=caller.name)
     here.replan()
