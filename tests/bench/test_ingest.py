@@ -51,7 +51,7 @@ def test_requests_are_made_again_with_other_record_numbers(folder: Path, tmp_pat
     parts = list(ingest.requests(path))
     assert [count for _, count in parts] == [1_000, 1_000, 500]
     documents = [json.loads(each) for body, _ in parts for each in body.splitlines()[1::2]]
-    assert len({document["RecordNumber"] for document in documents}) == 2_500
+    assert len({(document["Hostname"], document["RecordNumber"]) for document in documents}) == 2_500
 
 
 def test_nothing_to_send_is_told(tmp_path: Path) -> None:
@@ -62,10 +62,11 @@ def test_nothing_to_send_is_told(tmp_path: Path) -> None:
 
 def test_it_goes_the_whole_way(folder: Path) -> None:
     shown = io.StringIO()
-    figures = ingest.run([folder], seconds=30, most=82, console=Console(file=shown, width=200))
-    assert figures["sent"] == 82
+    figures = ingest.run([folder], seconds=30, most=1_100, console=Console(file=shown, width=200))
+    assert figures["sent"] == 1_100
+    assert figures["alert_latency_s"]["count"] == 1
     assert set(figures["cpu_s"]) == {"core", "collectors", "worker", "generator"}
     assert set(figures["by_stage_us"]) >= {"normalise", "match", "spool", "insert", "detect", "alerts"}
     assert figures["peak_pss"] > 0
     assert "events/s" in shown.getvalue()
-    assert json.loads(ingest.to_json(figures))["sent"] == 82
+    assert json.loads(ingest.to_json(figures))["sent"] == 1_100

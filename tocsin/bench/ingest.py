@@ -30,6 +30,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
 
+import orjson
 import psutil
 from rich.console import Console
 from rich.table import Table
@@ -40,6 +41,18 @@ from tocsin.errors import TocsinError, UsageError
 EVENTS_A_REQUEST: Final = 1_000
 CONNECTIONS: Final = 4
 _ACTION: Final = b'{"create":{"_index":"logs-windows-default"}}\n'
+# One event of each request starts an alert, so that alerts are timed: a batch file that starts PowerShell.
+_ALARM: Final = {
+    "Channel": "Microsoft-Windows-Sysmon/Operational",
+    "SourceName": "Microsoft-Windows-Sysmon",
+    "EventID": 1,
+    "@timestamp": "2020-09-14T12:00:00.000Z",
+    "UtcTime": "2020-09-14 12:00:00.000",
+    "Image": "C:\\Windows\\System32\\WindowsPowerShell\\v1.0\\powershell.exe",
+    "CommandLine": "powershell -NoProfile Get-MpComputerStatus",
+    "ParentImage": "C:\\Windows\\System32\\cmd.exe",
+    "ParentCommandLine": 'C:\\Windows\\System32\\cmd.exe /c ""C:\\Users\\ann\\Downloads\\testing.bat" "',
+}
 _RECORD: Final = re.compile(rb'("(?:RecordNumber|EventRecordID|record_id)"\s*:\s*"?)(\d+)')
 _SIZE: Final = struct.Struct("<II")  # bytes of a request, events in it
 _SENT_AT_MOST: Final = 300.0
@@ -121,10 +134,19 @@ def prepare(documents: Iterable[bytes], path: Path, most: int) -> Prepared:
                 body += (_ACTION, _renumbered(line, again) if again else line)
                 made.events += 1
                 made.bytes += len(line)
-                if len(body) >= 2 * EVENTS_A_REQUEST:
+                if len(body) >= 2 * (EVENTS_A_REQUEST - 1):
+                    body += (_ACTION, _alarm(made.requests))
+                    made.events += 1
+                    made.bytes += len(body[-1])
                     _write(file, body, made)
         _write(file, body, made)
     return made
+
+
+def _alarm(number: int) -> bytes:
+    """The event that starts an alert; each of a host of its own, or all but the first would be suppressed."""
+    own = {"Hostname": f"bench-{number}.example", "RecordNumber": number + 1}
+    return orjson.dumps({**_ALARM, **own, "ProcessGuid": f"{{00000000-0000-0000-0000-{number:012}}}"}) + b"\n"
 
 
 def _within(documents: Iterable[bytes], most: int) -> Iterator[bytes]:
@@ -302,7 +324,7 @@ def _send(running: Running, path: Path, seconds: float, rate: float) -> dict[str
         while _settled(running.url) - stored < outcome.events:
             if time.monotonic() > until or running.process.poll() is not None:
                 raise TocsinError(f"not all was stored: {running.log.read_text()[-2000:]}")
-            time.sleep(0.25)
+            time.sleep(0.4)
         wall = time.monotonic() - began
     finally:
         memory.stop()

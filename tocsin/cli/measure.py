@@ -31,13 +31,14 @@ def detect(
 
 @commands.command()
 def ingest(
-    events: Annotated[list[Path], typer.Argument(help="Files of NDJSON documents.")],
+    events: Annotated[list[Path], typer.Argument(help="Files of NDJSON, archives of it, or folders.")],
     seconds: Annotated[float, typer.Option(help="How long events are sent.")] = 30.0,
     workers: Annotated[int, typer.Option(help="Processes that normalise and match.")] = 1,
+    rate: Annotated[float, typer.Option(help="Events a second; as fast as they are taken without.")] = 0.0,
 ) -> None:
     """End to end through `_bulk`: durable, searchable, all shipped rules; microseconds by stage, peak memory."""
     try:
         from tocsin.bench import ingest as bench
     except ImportError as error:
         raise PluginError(str(error)) from error
-    bench.run(events=events, seconds=seconds, workers=workers)
+    bench.run(events=events, seconds=seconds, workers=workers, rate=rate)
