@@ -77,14 +77,17 @@ def serve(
 def _greet(running: Running) -> None:
     knowledge = running.service.knowledge
     bulk = running.service.collected.get("bulk")
-    _output.say(f"Tocsin is up: {running.url}")
     server = running.settings.server
     scheme = "https" if server.tls_cert else "http"
-    _output.say(f"Shippers send to: {scheme}://{server.bulk_host or server.host}:{bulk}")
-    _output.say(f"Rules: {len(knowledge.running)} run of {len(knowledge.all_rules)}")
+    lines = [
+        f"Tocsin is up: {running.url}",
+        f"Shippers send to: {scheme}://{server.bulk_host or server.host}:{bulk}",
+        f"Rules: {len(knowledge.running)} run of {len(knowledge.all_rules)}",
+    ]
     if not server.no_auth and running.state.users.setup_needed():
         token = running.state.users.setup_token()
-        _output.say(f"First sign-in: open {running.url}/set-up?token={token}")
+        lines.append(f"First sign-in: open {running.url}/set-up?token={token}")
+    _output.say("\n".join(lines))  # at once, so that a program which waits for it has all of it
     sys.stdout.flush()
 
 
