@@ -13,14 +13,14 @@ from tocsin.lang.ir import TRUE, Equals, Test
 from tocsin.lang.sql import quote
 from tocsin.store._ddl import TABLES
 from tocsin.store._engine import connect
-from tocsin.store._migrate import migrate
+from tocsin.store._migrate import STEPS, migrate
 
 Test.__test__ = False  # type: ignore[attr-defined]
 
 
 def test_an_empty_database_gets_every_table_once(tmp_path: Path) -> None:
     engine = connect(f"chdb://{tmp_path / 'new'}")
-    assert migrate(engine) == ["make the tables"]
+    assert migrate(engine) == [name for _, name, _ in STEPS]
     assert migrate(engine) == []
     assert {name for (name,) in engine.rows("SHOW TABLES")} == {*(table.name for table in TABLES), "migrations"}
     engine.close()
@@ -39,6 +39,17 @@ def test_an_older_database_gets_new_columns_and_its_rows_are_still_found(folder:
         assert again.count(TRUE) == 2
         field = again.names["events"].field("zeek.session_id")
         assert again.count(Test(field, Equals(("C1",)))) == 1
+
+
+def test_a_database_that_did_not_know_its_filled_columns_finds_them(folder: Path, events: Make) -> None:
+    with store.open(f"chdb://{folder}") as opened:
+        opened.insert("0:0", events([{"url.path": "/a", "host.ip": ["10.0.0.1"]}]))
+        opened._engine.command("TRUNCATE TABLE names")
+        opened._engine.command("ALTER TABLE migrations DELETE WHERE number > 1 SETTINGS mutations_sync = 1")
+    with store.open(f"chdb://{folder}") as again:
+        (document,) = again.search(TRUE)
+        assert document["url.path"] == "/a" and document["host.ip"] == ["10.0.0.1"]
+        assert again.by_ids([document["_id"]]) == {document["_id"]: document}
 
 
 def test_what_a_later_version_made_is_left_alone(folder: Path) -> None:

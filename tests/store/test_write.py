@@ -15,7 +15,7 @@ from tocsin.lang.ir import TRUE
 from tocsin.ports import HIT_SCHEMA
 from tocsin.store import Store
 from tocsin.store._engine import MemoryRefusedError
-from tocsin.store._write import BLOCK
+from tocsin.store._write import BLOCK, _blocks
 
 MONTH = 32 * 86_400_000_000
 
@@ -87,7 +87,8 @@ def test_events_of_more_months_than_an_insert_may_touch_go_in_parts(
     asked = []
 
     def counted(table: str, batch: pa.RecordBatch, token: str | None = None) -> None:
-        asked.append((batch.num_rows, token))
+        if table == "events":
+            asked.append((batch.num_rows, token))
         plain(table, batch, token)
 
     monkeypatch.setattr(held._engine, "insert", counted)
@@ -120,7 +121,8 @@ def test_a_block_that_memory_is_refused_for_goes_in_halves(
     asked = []
 
     def refuse(table: str, batch: pa.RecordBatch, token: str | None = None) -> None:
-        asked.append(batch.num_rows)
+        if table == "events":
+            asked.append(batch.num_rows)
         if batch.num_rows > 300:
             raise MemoryRefusedError("no")
         plain(table, batch, token)
@@ -135,8 +137,12 @@ def test_a_block_that_memory_is_refused_for_goes_in_halves(
 
 
 def test_no_memory_at_all_is_back_pressure(held: Store, events: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = held._engine.insert
+
     def refuse(table: str, batch: pa.RecordBatch, token: str | None = None) -> None:
-        raise MemoryRefusedError("no")
+        if table == "events":
+            raise MemoryRefusedError("no")
+        plain(table, batch, token)
 
     monkeypatch.setattr(held._engine, "insert", refuse)
     with pytest.raises(BusyError, match="out of memory"):
@@ -154,3 +160,17 @@ def test_more_than_a_block_goes_in_blocks(held: Store, events: Make) -> None:
 def test_nothing_is_nothing(held: Store, events: Make) -> None:
     assert held.insert("0:0", None) == (0, 0)
     assert held.insert("0:0", events([{}]).slice(0, 0)) == (0, 0)
+
+
+def test_a_block_has_only_as_many_bytes_as_an_insert_has_memory_for(
+    held: Store, events: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tocsin.store._write.BLOCK_BYTES", 100_000)
+    monkeypatch.setattr("tocsin.store._write.SMALLEST", 2)
+    batch = events([{"message": "x" * 10_000} for _ in range(64)])
+    blocks = list(_blocks(batch))
+    assert len(blocks) > 4
+    assert sum(block.num_rows for block in blocks) == 64
+    assert all(block.num_rows < 16 for block in blocks)
+    assert held.insert("0:0", batch) == (64, 0)
+    assert held.insert("0:0", batch) == (0, 64)

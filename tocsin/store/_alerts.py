@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -17,7 +18,7 @@ from tocsin.lang.sql import Writer, quote
 from tocsin.ports import Span
 from tocsin.store._engine import Engine
 from tocsin.store._names import Known
-from tocsin.store._read import documents_of, span_condition
+from tocsin.store._read import MAP, documents_of, span_condition
 from tocsin.store._tables import BLANK, INCIDENT_HOT, TABLES, TRIAGE_HOT
 
 VERSION: Final = "tocsin.row.version"
@@ -103,7 +104,8 @@ class Alerts:
         conditions = [f"hasAny({quote(column)}, {writer.parameter('Array(String)', list(dict.fromkeys(values)))})"]
         conditions += span_condition(writer, span, hours=False)
         conditions.append("ifNull(`tocsin.alert.state`, '') != 'withdrawn'")
-        columns = ", ".join(quote(name) for name in ALERT_HOT)
+        filled = self._known.filled("alerts") | {"kibana.alert.uuid", "@timestamp", "event.dataset", *MAP}
+        columns = ", ".join(quote(name) for name in ALERT_HOT if name in filled)
         found = self._engine.arrow(
             f"SELECT {columns} FROM alerts FINAL WHERE {' AND '.join(conditions)}"
             " ORDER BY `@timestamp`, `kibana.alert.uuid`",
@@ -124,6 +126,14 @@ def _batch(documents: Sequence[Document], hot: Mapping[str, Column], needed: Map
         column = hot.get(name)
         values = [document.get(name, defaults.get(name)) for document in documents]
         if column is not None and column.kind is Kind.KEYWORD and not column.many:
-            values = [orjson.dumps(v).decode() if isinstance(v, (dict, list)) else v for v in values]
+            values = [_json(v) if isinstance(v, (dict, list)) else v for v in values]
         builder.put(name, values)
     return builder.finish()
+
+
+def _json(value: Any) -> str:
+    """As JSON; numbers past 64 bits, which orjson refuses, occur in what senders make up."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -298,12 +298,19 @@ def _engine_xml(memory: Memory) -> str:
         "index_uncompressed_cache_size": memory.index_cache_size // 2,
         "uncompressed_cache_size": memory.uncompressed_cache_size,
         "query_cache/max_size_in_bytes": 0,
+        "query_condition_cache_size": 8 << 20,
+        "text_index_header_cache_size": memory.index_cache_size // 4,
+        "text_index_tokens_cache_size": memory.index_cache_size // 4,
+        "text_index_postings_cache_size": memory.index_cache_size // 2,
+        "compiled_expression_cache_size": 8 << 20,
         "background_pool_size": 1,
         "background_merges_mutations_concurrency_ratio": 1,
         # Merges are the ones to wait where inserts and searches need the memory.
         "merges_mutations_memory_usage_soft_limit": memory.max_server_memory_usage * 2 // 5,
         # What Python frees of the engine's memory it does not see: its own count drifts up to the limit without this.
         "memory_worker_correct_memory_tracker": 1,
+        # By the allocator's own figures: a control group's are those of everything else in it too, less its files.
+        "memory_worker_use_cgroup": 0,
         "memory_worker_period_ms": 200,
         "background_schedule_pool_size": 4,
         "background_fetches_pool_size": 1,

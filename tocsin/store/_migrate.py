@@ -9,12 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+import pyarrow as pa
+
 from tocsin.errors import ConfigError
+from tocsin.event.schema import FIELDS, OVERFLOW, TYPES
 from tocsin.lang.sql import quote
-from tocsin.store._ddl import TABLES, Table, create
+from tocsin.store._ddl import ALERTS, EVENTS, INCIDENTS, TABLES, Table, create
 from tocsin.store._engine import Engine
+from tocsin.store._names import SEPARATOR
 
 Step = Callable[[Engine], None]
+ADDED_SETTINGS: Final = ("max_parts_to_merge_at_once", "skip_empty_columns_on_insert")
 _LEDGER: Final = (
     "CREATE TABLE IF NOT EXISTS migrations (number UInt32, name String, at DateTime64(3, 'UTC'))"
     " ENGINE = MergeTree ORDER BY number"
@@ -27,7 +32,42 @@ def make_tables(engine: Engine) -> None:
         engine.command(create(table))
 
 
-STEPS: Final[tuple[tuple[int, str, Step], ...]] = ((1, "make the tables", make_tables),)
+def note_filled(engine: Engine) -> None:
+    """Which columns have values, for rows that were stored before that was written down."""
+    for table in (EVENTS, ALERTS, INCIDENTS):
+        if not engine.rows(f"SELECT 1 FROM {quote(table.name)} LIMIT 1"):
+            continue
+        held = _columns(engine, table)
+        kinds = {name: kind for name, kind in table.columns if name in held and name not in (FIELDS, TYPES, OVERFLOW)}
+        names = list(kinds)
+        counts = [
+            f"countIf({'notEmpty' if kind.startswith('Array') else 'isNotNull'}({quote(name)}))"
+            for name, kind in kinds.items()
+        ]
+        grouped = f"SELECT `event.dataset`, {', '.join(counts)} FROM {quote(table.name)} GROUP BY `event.dataset`"
+        for dataset, *numbers in engine.rows(grouped):
+            filled = [name for name, number in zip(names, numbers, strict=True) if number]
+            place = f"{table.name}{SEPARATOR}{dataset}"
+            engine.insert("names", pa.record_batch({"table": [place] * len(filled), "name": filled}))
+
+
+def bound_merges(engine: Engine) -> None:
+    """The settings of tables that were made without them."""
+    for table in (EVENTS, ALERTS):
+        listed = ", ".join(f"{name} = {(table.settings or {})[name]}" for name in ADDED_SETTINGS)
+        engine.command(f"ALTER TABLE {quote(table.name)} MODIFY SETTING {listed}")
+
+
+def _columns(engine: Engine, table: Table) -> set[str]:
+    sql = "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = {table:String}"
+    return {str(name) for (name,) in engine.rows(sql, {"table": table.name})}
+
+
+STEPS: Final[tuple[tuple[int, str, Step], ...]] = (
+    (1, "make the tables", make_tables),
+    (2, "write down which columns have values", note_filled),
+    (3, "bound merges", bound_merges),
+)
 
 
 def migrate(engine: Engine) -> list[str]:
@@ -59,8 +99,7 @@ def migrate(engine: Engine) -> list[str]:
 def add_columns(engine: Engine, table: Table) -> list[str]:
     """Adds the columns that the table lacks: hot ones that this version has and the one that made the table had not.
     Older rows keep such values in the map, where a search looks too."""
-    sql = "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = {table:String}"
-    held = {name for (name,) in engine.rows(sql, {"table": table.name})}
+    held = _columns(engine, table)
     missing = [(name, kind) for name, kind in table.columns if name not in held]
     if not missing:
         return []

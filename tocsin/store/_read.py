@@ -11,14 +11,14 @@ import pyarrow as pa
 from tocsin.event.document import Document, readable, restored, to_documents
 from tocsin.event.schema import FIELDS, OVERFLOW, TYPES, Column, Kind
 from tocsin.lang.fields import Alias, Names
-from tocsin.lang.ir import Field, Predicate, Source
+from tocsin.lang.ir import And, Equals, Field, Predicate, Source, Test
 from tocsin.lang.lists import Rows
 from tocsin.lang.sql import Writer, date_text, ip_text, quote
 from tocsin.ports import ALL_TIME, Histogram, Span, Table, TopValues
 from tocsin.store._ddl import FOLDED, HOUR
 from tocsin.store._engine import Engine
 from tocsin.store._names import Known
-from tocsin.store._tables import BLANK, TABLES, Readable
+from tocsin.store._tables import BLANK, TABLES, TRIAGE_HOT, Readable, with_triage
 
 _HOUR: Final = 3_600_000_000
 SLICE: Final = 16_000
@@ -26,7 +26,7 @@ SAMPLE: Final = 10_000
 MOST_BUCKETS: Final = 2_000
 MOST_SERIES: Final = 10
 MOST_IDS: Final = 1_000
-_MAP: Final = (FIELDS, TYPES, OVERFLOW)
+MAP: Final = (FIELDS, TYPES, OVERFLOW)
 _KEPT: Final = " (kept)"
 
 
@@ -68,7 +68,7 @@ class Reader:
         if after is not None:
             asked.also(self._after(asked, after, newest_first))
         wanted = None if fields is None else [self.names[of].field(name) for name in fields]
-        columns = self._selected(asked, wanted)
+        columns = self._listed(of, datasets_of(where)) if wanted is None else self._selected(asked, wanted)
         way = "DESC" if newest_first else "ASC"
         order = f"`@timestamp` {way}, {table.tie} {way}, {quote(table.id)} {way}"
         found = self._engine.arrow(
@@ -161,25 +161,57 @@ class Reader:
 
     def by_ids(self, ids: Sequence[str], *, of: Table = "events") -> dict[str, Document]:
         """See `ports.EventReader`."""
-        table = TABLES[of]
-        columns = ", ".join(quote(name) for name in table.columns)
         out: dict[str, Document] = {}
         wanted = list(dict.fromkeys(ids))
         for start in range(0, len(wanted), MOST_IDS):
-            found = self._engine.arrow(
-                f"SELECT {columns} FROM {table.source} WHERE {quote(table.id)} IN {{ids:Array(String)}}"
-                f" LIMIT 1 BY {quote(table.id)}",
-                {"ids": wanted[start : start + MOST_IDS]},
-            )
-            for document in documents_of(found, table):
+            part = wanted[start : start + MOST_IDS]
+            found = self._events_of(part) if of == "events" else self._others_of(part, TABLES[of])
+            for document in found:
                 out[document["_id"]] = document
         return out
+
+    def _events_of(self, ids: list[str]) -> list[Document]:
+        """In two steps: the index over ids gives the places of events in the sort key, the key gives their rows, with
+        the columns that their data sets have."""
+        places = self._engine.rows(
+            f"SELECT `event.dataset`, {HOUR}, toUnixTimestamp64Micro(`@timestamp`) FROM events"
+            " WHERE `tocsin.id` IN {ids:Array(String)}",
+            {"ids": ids},
+        )
+        if not places:
+            return []
+        sets, hours, times = (sorted(set(column)) for column in zip(*places, strict=True))
+        found = self._engine.arrow(
+            f"SELECT {self._listed('events', sets)} FROM events WHERE `event.dataset` IN {{sets:Array(String)}}"
+            f" AND {HOUR} IN {{hours:Array(Int64)}} AND `@timestamp` >= fromUnixTimestamp64Micro({{low:Int64}}, 'UTC')"
+            " AND `@timestamp` <= fromUnixTimestamp64Micro({high:Int64}, 'UTC') AND `tocsin.id` IN {ids:Array(String)}"
+            " LIMIT 1 BY `tocsin.id`",
+            {"ids": ids, "sets": sets, "hours": hours, "low": times[0], "high": times[-1]},
+        )
+        return documents_of(found, TABLES["events"])
+
+    def _others_of(self, ids: list[str], table: Readable) -> list[Document]:
+        names = self._filled(table)
+        rows = f"{quote(table.id)} IN {{ids:Array(String)}}"
+        own = [name for name in names if name not in TRIAGE_HOT]
+        source = with_triage(table.name, own, table.id, rows)
+        found = self._engine.arrow(f"SELECT {', '.join(map(quote, names))} FROM {source}", {"ids": ids})
+        return documents_of(found, table)
+
+    def _filled(self, table: Readable, datasets: Iterable[str] | None = None) -> list[str]:
+        """The columns that a document of these data sets may have."""
+        filled = self._known.filled(table.name, datasets)
+        always = {table.id, "@timestamp", "event.dataset", *MAP, *TRIAGE_HOT}
+        return [name for name in table.columns if name in filled or name in always]
+
+    def _listed(self, of: Table, datasets: Iterable[str] | None = None) -> str:
+        return ", ".join(map(quote, self._filled(TABLES[of], datasets)))
 
     def present(self, where: Predicate, span: Span = ALL_TIME, *, of: Table = "events") -> dict[str, int]:
         """See `ports.EventReader`: among the newest 10,000 matches."""
         table = TABLES[of]
         asked = self._asked(table, where, span)
-        names = [name for name in table.columns if name not in _MAP]
+        names = [name for name in table.columns if name not in MAP]
         counts = ", ".join(
             f"countIf({'notEmpty' if table.columns[name].many else 'isNotNull'}({quote(name)}))" for name in names
         )
@@ -219,10 +251,8 @@ class Reader:
         behind = f"({table.tie}, {quote(table.id)}) {sign} ({given('Int64', tie)}, {given('String', last)})"
         return f"(`@timestamp` {sign} {moment_} OR (`@timestamp` = {moment_} AND {behind}))"
 
-    def _selected(self, asked: _Asked, wanted: Sequence[Field] | None) -> str:
+    def _selected(self, asked: _Asked, wanted: Sequence[Field]) -> str:
         columns = asked.table.columns
-        if wanted is None:
-            return ", ".join(quote(name) for name in columns)
         needed = {asked.table.id: None, "@timestamp": None}
         keys: dict[str, None] = {}
         for field in wanted:
@@ -233,7 +263,7 @@ class Reader:
                     needed[source.name] = None
                 if not source.hot and asked.writer.readable(source):
                     keys[source.name] = None
-        listed = [quote(name) for name in needed if name not in _MAP]
+        listed = [quote(name) for name in needed if name not in MAP]
         if keys:
             given = asked.writer.parameter("Array(String)", list(keys))
             # Under another name: WHERE would take an alias for the column, and test what is left of the map.
@@ -246,7 +276,7 @@ class Reader:
         if len(sources) != 1 or not sources[0].hot or sources[0].scope is not None:
             return None
         column = asked.table.columns[sources[0].name]
-        return None if column.name in _MAP else column
+        return None if column.name in MAP else column
 
     def _texts(self, asked: _Asked, field: Field) -> str:
         """All values of a field as texts, each once, in SQL."""
@@ -331,6 +361,16 @@ def span_condition(writer: Writer, span: Span, *, hours: bool) -> Iterator[str]:
             # -1: an intDiv of a time before 1970 cuts towards zero.
             hour = micros // _HOUR - 1 if sign == ">=" else -(-micros // _HOUR)
             yield f"{HOUR} {'>=' if sign == '>=' else '<='} {writer.parameter('Int64', hour)}"
+
+
+def datasets_of(where: Predicate) -> set[str] | None:
+    """The data sets, in whatever case, that a match must be of, where the predicate says so; None: any."""
+    for item in where.items if isinstance(where, And) else (where,):
+        if isinstance(item, Test) and isinstance(item.op, Equals):
+            sources = item.field.sources
+            if len(sources) == 1 and sources[0] == Source("event.dataset", True):
+                return {str(value) for value in item.op.values}
+    return None
 
 
 def documents_of(found: pa.Table, table: Readable, wanted: Sequence[Field] | None = None) -> list[Document]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -57,14 +57,17 @@ class Readable:
     tie: str
 
 
-def _with_triage(table: str, columns: Mapping[str, Column], id_: str) -> str:
+def with_triage(table: str, columns: Iterable[str], id_: str, rows: str = "") -> str:
+    """Alerts or incidents (those that meet `rows`, a condition on their own columns) with what people decided."""
     kept = ", ".join(f"a.{quote(name)} AS {quote(name)}" for name in columns)
     more = ", ".join(quote(name) for name in TRIAGE_HOT if name != "kibana.alert.workflow_status")
     # No row means that nobody has decided anything: the alert is open.
     status = "if(t.`triage status` = '', 'open', t.`triage status`) AS `kibana.alert.workflow_status`"
+    source = f"{table} AS a FINAL"
+    if rows:
+        source = f"(SELECT {', '.join(map(quote, columns))} FROM {table} FINAL WHERE {rows}) AS a"
     return (
-        f"(SELECT {kept}, {status}, {more} FROM {table} AS a FINAL"
-        f" LEFT JOIN ({_TRIAGE}) AS t ON t.`triage id` = a.{quote(id_)})"
+        f"(SELECT {kept}, {status}, {more} FROM {source} LEFT JOIN ({_TRIAGE}) AS t ON t.`triage id` = a.{quote(id_)})"
     )
 
 
@@ -74,14 +77,14 @@ TABLES: Final[dict[Table, Readable]] = {
     "events": Readable("events", "events", HOT, "tocsin.id", _TIE),
     "alerts": Readable(
         "alerts",
-        _with_triage("alerts", ALERT_HOT, "kibana.alert.uuid"),
+        with_triage("alerts", ALERT_HOT, "kibana.alert.uuid"),
         {**ALERT_HOT, **TRIAGE_HOT},
         "kibana.alert.uuid",
         _TIE,
     ),
     "incidents": Readable(
         "incidents",
-        _with_triage("incidents", INCIDENT_HOT, "tocsin.id"),
+        with_triage("incidents", INCIDENT_HOT, "tocsin.id"),
         {**INCIDENT_HOT, **TRIAGE_HOT},
         "tocsin.id",
         "toInt64(-1)",

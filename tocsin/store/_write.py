@@ -20,6 +20,8 @@ from tocsin.store._unseen import Seen
 
 Months = npt.NDArray[np.int64]
 BLOCK: Final = 16_000
+# An insert takes four to five times its block while it sorts, indexes and compresses.
+BLOCK_BYTES: Final = 64 << 20
 SMALLEST: Final = 250
 # ClickHouse refuses an insert that touches more than 100 partitions (max_partitions_per_insert_block).
 PARTITIONS: Final = 90
@@ -66,8 +68,8 @@ class Writer:
             if events is not None and events.num_rows:
                 total = events.num_rows
                 self._known.add("events", events)
-                for place, start in enumerate(range(0, total, BLOCK)):
-                    new += self._events(f"{token}:events:{place}", events.slice(start, BLOCK))
+                for place, block in enumerate(_blocks(events)):
+                    new += self._events(f"{token}:events:{place}", block)
             if hits is not None and hits.num_rows:
                 self._put("hits", hits, f"{token}:hits:{_generations(hits)}", months(hits, "arrival"))
             if processes is not None and processes.num_rows:
@@ -111,6 +113,26 @@ class Writer:
             self._engine.relieve()
             self._halving(table, batch.slice(0, half), token + ".0")
             self._halving(table, batch.slice(half), token + ".1")
+
+
+def _blocks(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """The batch in blocks that an insert has the memory for; the same batch gives the same blocks."""
+    for start in range(0, batch.num_rows, BLOCK):
+        yield from _halves(batch.slice(start, BLOCK))
+
+
+def _halves(block: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    if block.num_rows < 2 * SMALLEST or _bytes(block) <= BLOCK_BYTES:
+        yield block
+        return
+    half = block.num_rows // 2
+    yield from _halves(block.slice(0, half))
+    yield from _halves(block.slice(half))
+
+
+def _bytes(block: pa.RecordBatch) -> int:
+    """What its rows take; dictionaries, which a slice has whole, don't count."""
+    return sum((column.indices if pa.types.is_dictionary(column.type) else column).nbytes for column in block.columns)
 
 
 def _split(batch: pa.RecordBatch, partitions: Months | None) -> Iterator[tuple[str, pa.RecordBatch]]:
