@@ -30,6 +30,7 @@ def status(here: Here, caller: Reader) -> StatusPage:
     newest = here.store.search(TRUE, Span(None, time.now() + DAY), limit=1, fields=["@timestamp"])
     problems = [f"{name} is not running" for name in ("collectors",) if not service.collected.get("ready")]
     problems += [f"rule {rule.name}: {rule.reason.splitlines()[0]}" for rule in rules if rule.status == "invalid"][:5]
+    problems += service.problems()[-5:]
     return StatusPage(
         version=__version__,
         started=time.iso(service.started),

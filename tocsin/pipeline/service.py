@@ -121,6 +121,8 @@ class Service:
     def stop(self) -> None:
         """End the children, let what is at hand be finished, close the store."""
         self._stopping.set()
+        if self._watcher.is_alive():
+            self._watcher.join(15)  # it may be starting a child, which must end too
         with self._guard:
             children = dict(self._children)
         for _, connection, _ in children.values():
@@ -205,6 +207,10 @@ class Service:
                 if self._stopping.wait(pause):
                     return
                 again()
+
+    def problems(self) -> list[str]:
+        """What was put aside since the start, and why: for the page of the system's state."""
+        return list(self.intake.problems)
 
     def lag(self) -> int:
         """Frames of the journal that wait, as the collectors last said."""
