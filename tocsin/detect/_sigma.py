@@ -48,7 +48,7 @@ def rule_of(read: SigmaRule, text: str, types: Mapping[str, RuleType], used: fro
     be alerts of their own: they are building blocks."""
     severity = _LEVELS.get(read.level, "medium")
     rule_id = read.id or stable_id("sigma", read.path, read.name)
-    reason = read.reason or "; ".join(f"{p.line}:{p.column}: {p.what}" for p in read.problems)
+    reason = "; ".join(f"{p.line}:{p.column}: {p.what}" for p in read.problems) or read.reason
     plan = read.plan if read.status == "ok" else None
     return Rule(
         id=rule_id,
