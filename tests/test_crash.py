@@ -128,7 +128,8 @@ class Crashing:
                 victims = [child for child in psutil.Process(self.process.pid).children() if _is_worker(child)]
                 victim = chance.choice(victims)
                 victim.kill()
-                eventually(lambda: not victim.is_running() or victim.status() == psutil.STATUS_ZOMBIE)
+                psutil.wait_procs([victim], timeout=60)  # until its parent has seen it
+                assert not victim.is_running()
                 eventually(self._ready)
                 return
         self.process.wait()
