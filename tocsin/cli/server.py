@@ -150,6 +150,9 @@ def demo(
     port: Annotated[int, typer.Option(help="Port of page and API; a free one without.")] = 0,
 ) -> None:
     """Start the SIEM, run the worked example against it, say what was found."""
+    # A small machine's demo: fewer heaps of threads, here and in the children; read when pyarrow is first imported.
+    os.environ.setdefault("MALLOC_ARENA_MAX", "2")
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     from tocsin import config
     from tocsin.cli._serving import Running, logging_to_stderr
 
