@@ -134,7 +134,7 @@ class Journal(_Section):
     """What was acknowledged, in order, until it is stored and looked at."""
 
     address: Secret = ""
-    """`file:///folder` or `kafka://broker:port/topic`; empty: files in the folder `journal` of `data`."""
+    """`file:///folder`; empty: files in the folder `journal` of `data`. A journal in Kafka is not there yet."""
     lanes: Annotated[int, Field(ge=1, le=1024)] = 16
     """Lanes of a new journal; fixed once it is made."""
     max_bytes: Annotated[ByteSize, Field(ge=2**20)] = ByteSize(8 * 2**30)

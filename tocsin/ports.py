@@ -245,29 +245,6 @@ class Withdrawal:
     reason: str
 
 
-class Suppressing(Protocol):
-    """How a rule's alerts are suppressed (`detect.Suppression`)."""
-
-    @property
-    def by(self) -> tuple[str, ...]:
-        """Fields of the alert document whose values must be equal."""
-
-    @property
-    def window(self) -> int:
-        """µs from the first alert."""
-
-    @property
-    def missing(self) -> str:
-        """ "suppress" takes missing values as one group, "separate" never suppresses them."""
-
-
-class AlertSink(Protocol):
-    """Where the state stage puts what it finds."""
-
-    def take(self, found: Sequence[Firing | Withdrawal]) -> None:
-        """Makes or changes alerts; durable on return; the same firing twice changes nothing."""
-
-
 class AlertStore(Protocol):
     """The alerts and incidents of the store, as `alert` writes them and the API reads them (searches go through
     EventReader)."""
@@ -293,13 +270,6 @@ class EntityReader(Protocol):
 
     def children(self, host: str, entity_ids: Sequence[str], limit: int = 1000) -> list[Document]:
         """Processes whose parent is one of these, by start."""
-
-
-class Notifier(Protocol):
-    """Sends one message; raises for what should be tried again."""
-
-    def send(self, title: str, body: str, *, kind: str) -> None:
-        """`kind` is "incident", "alert" or "update"."""
 
 
 class Lists(Protocol):

@@ -114,7 +114,7 @@ def search(
     format: Annotated[
         Literal["table", "json", "ndjson", "csv"], typer.Option(help="How results are printed.")
     ] = "table",
-    limit: Annotated[int | None, typer.Option(help="At most so many (a table shows 100 without).")] = None,
+    limit: Annotated[int | None, typer.Option(help="At most so many.")] = None,
     data: Annotated[Path | None, typer.Option(help="The data folder; of a running serve, its socket is used.")] = None,
     url: Annotated[str | None, typer.Option(help="The address of a running serve.", envvar="TOCSIN_URL")] = None,
     key: Annotated[str | None, typer.Option(help="An API key for --url.", envvar="TOCSIN_KEY")] = None,

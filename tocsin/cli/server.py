@@ -183,7 +183,7 @@ def demo(
         def act() -> None:
             assert running is not None
             try:
-                result["code"] = _worked_example(running, seed, told)
+                result["code"] = _worked_example(running, settings.demo.seed if seed is None else seed, told)
                 _output.say(f"Sign in as demo with the password {password}")
                 sys.stdout.flush()
             except Exception as error:

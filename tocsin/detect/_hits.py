@@ -5,6 +5,7 @@ It keeps no state between batches but the cache of ancestors.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -22,10 +23,13 @@ from tocsin.lang.fields import Names
 from tocsin.lang.ir import Field, Predicate
 from tocsin.lang.match import Matcher
 from tocsin.lang.values import Rows, key_text
+from tocsin.metrics import counter
 from tocsin.ports import HIT_SCHEMA, Hit, Lists
 
+log = logging.getLogger(__name__)
 # An event whose key fields hold many values each counts for at most so many groups.
 KEYS_A_EVENT: Final = 1000
+KEYS_CUT = counter("tocsin_detect_keys_cut", "Events with more values for a rule's key than are looked at.")
 
 
 class HitMaker:
@@ -134,6 +138,8 @@ def _combined(columns: Sequence[Sequence[str]], nullable: Sequence[bool]) -> lis
     out = []
     for number, key in enumerate(product(*choices)):
         if number >= KEYS_A_EVENT:
+            KEYS_CUT.inc()
+            log.warning("an event has more than %d values for a rule's key; the rest is not looked at", KEYS_A_EVENT)
             break
         out.append(key)
     return out
