@@ -77,3 +77,40 @@ def test_rows_without_a_host_or_an_id_are_passed_over() -> None:
 
 def test_a_batch_without_events_is_widened_too() -> None:
     assert Ancestors().widen(BatchBuilder(0).finish()).num_rows == 0
+
+
+def started(second: int, pid: int, parent: int, name: str, of: str) -> dict[str, Any]:
+    return {
+        "@timestamp": second * 1_000_000,
+        "event.code": "4688",
+        "host.name": "h",
+        "process.pid": pid,
+        "process.parent.pid": parent,
+        "process.name": name,
+        "process.executable": f"C:\\{name}",
+        "process.parent.executable": f"C:\\{of}",
+    }
+
+
+def test_parents_by_pid_whatever_order_they_come_in() -> None:
+    child, middle = started(3, 12, 11, "c.exe", "b.exe"), started(2, 11, 10, "b.exe", "A.EXE")
+    top = started(1, 10, 9, "a.exe", "x.exe")
+    made = widened(Ancestors(), child, middle, top)
+    assert names(made) == ["b.exe", "a.exe", None]
+    assert names(made, 1) == ["a.exe", None, None]
+
+
+def test_a_pid_that_is_used_again_is_the_process_of_its_time() -> None:
+    first, again = started(1, 10, 9, "a.exe", "x.exe"), started(5, 10, 9, "a.exe", "x.exe")
+    made = widened(
+        Ancestors(),
+        {**first, "process.command_line": "first"},
+        {**again, "process.command_line": "again"},
+        started(4, 11, 10, "c.exe", "a.exe"),
+        started(6, 11, 10, "c.exe", "a.exe"),
+        started(0, 12, 10, "c.exe", "a.exe"),
+        started(7, 13, 10, "c.exe", "other.exe"),
+        started(7, 14, 14, "c.exe", "c.exe"),
+    )
+    lines = made.column("tocsin.ancestor.1.command_line").to_pylist()
+    assert lines[2:] == ["first", "again", None, None, None]

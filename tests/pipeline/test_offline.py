@@ -50,6 +50,31 @@ def test_a_threshold_counts_over_files_unless_they_are_kept_apart(normaliser: No
     assert run(normaliser, *files, per_file=True) == []
 
 
+def test_files_that_are_kept_apart_do_not_share_processes_either(normaliser: Normaliser) -> None:
+    known = Knowledge(plan(shipped=True, own={}), normaliser=normaliser)
+    scan = Scan(list(known.rules.values()), known.types, known.names, known.lists)
+
+    def start(file: str, second: int, pid: int, parent: int, name: str, of: str, line: str) -> Chunk:
+        system = {"Channel": "Security", "EventID": 4688, "Computer": "pc1", "EventRecordID": second}
+        system["TimeCreated"] = {"#attributes": {"SystemTime": f"2026-01-01T00:00:{second:02}Z"}}
+        data = {"NewProcessId": hex(pid), "ProcessId": hex(parent), "NewProcessName": f"C:\\{name}"}
+        data |= {"ParentProcessName": f"C:\\{of}", "CommandLine": line}
+        return Chunk(
+            "ndjson", orjson.dumps({"Event": {"System": system, "EventData": data}}), Origin("scan", path=file)
+        )
+
+    def found(*chunks: Chunk, per_file: bool) -> list[str]:
+        made = normalise_file(chunks, normaliser=normaliser)
+        return [match.rule.name for match in scan.run(made, normaliser.processes, per_file=per_file)]
+
+    batch = start("f0", 1, 10, 9, "cmd.exe", "explorer.exe", "cmd /c run.bat")
+    shell = start("f1", 2, 11, 10, "powershell.exe", "cmd.exe", "powershell -c 1")
+    rule = "PowerShell Launched from a Batch File"
+    assert found(batch, shell, per_file=False) == [rule]
+    assert found(shell, batch, per_file=False) == [rule]  # one stream by time, not by file
+    assert found(batch, shell, per_file=True) == []
+
+
 @pytest.mark.parametrize("held", [0, 1, 100])
 def test_what_is_spilled_is_found_too(normaliser: Normaliser, held: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(offline, "HELD", held)

@@ -7,6 +7,7 @@ the columns to the matcher. It is bounded (`limit` processes, the oldest go firs
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
@@ -31,7 +32,9 @@ COLUMNS: Final[dict[str, Column]] = {
 # What rules' names are resolved with: hot columns, the ancestors, and what is worked out of an event's own columns.
 RULE_HOT: Final[Mapping[str, Column]] = {**HOT, **COLUMNS, **_derived.COLUMNS}
 
+_REUSED: Final = 8  # starts that are remembered of one pid of a host
 _PID_COLUMNS: Final = (
+    "@timestamp",
     "host.name",
     "process.pid",
     "process.parent.pid",
@@ -65,14 +68,23 @@ class Process(NamedTuple):
         return script_of(self.canonical)
 
 
+class _Start(NamedTuple):
+    """A process that is known by its pid, and when it started."""
+
+    moment: int
+    process: Process
+    parent: int | None
+    parent_executable: str | None
+
+
 class Ancestors:
     """The cache. `add` takes rows of `PROCESS_SCHEMA`; `widen` gives a batch its ancestor columns."""
 
     def __init__(self, limit: int = 100_000) -> None:
         self.limit = limit
         self._known: OrderedDict[tuple[str, str], Process] = OrderedDict()
-        # By host and pid, with its own ancestors: only for what names its parent so.
-        self._pids: OrderedDict[tuple[str | None, int | None], tuple[Process, ...]] = OrderedDict()
+        # By host and pid, in order of time: only for what names its parent so.
+        self._pids: OrderedDict[tuple[str | None, int | None], list[_Start]] = OrderedDict()
 
     def add(self, processes: pa.RecordBatch) -> None:
         """Remember processes."""
@@ -103,28 +115,49 @@ class Ancestors:
         schema = pa.schema([*batch.schema, *(pa.field(name, pa.string()) for name in COLUMNS)])
         return pa.RecordBatch.from_arrays([*batch.columns, *arrays], schema=schema)
 
-    def _by_pid(self, columns: dict[str, list[str | None]], batch: pa.RecordBatch) -> None:
-        """Ancestors of the starts that name their parent by pid only (Security 4688), if its executable agrees."""
-        by_code = pc.equal(batch.column("event.code").cast(pa.string()), "4688")
-        rows = pc.indices_nonzero(pc.and_(by_code, batch.column("process.parent.entity_id").is_null()))
+    def add_by_pid(self, batch: pa.RecordBatch) -> None:
+        """Remember the starts that name their parent by pid only (Security 4688). `widen` does it by itself for its
+        own batch; who has all batches before the first is widened finds parents that stand behind their children."""
+        rows = _named_by_pid(batch)
         if not len(rows):
             return
-        taken = [batch.column(name).take(rows).to_pylist() for name in _PID_COLUMNS]
-        for row, host, pid, parent_pid, parent, name, executable, line, canonical in zip(
-            rows.to_pylist(), *taken, strict=True
+        taken = [batch.column(name).take(rows) for name in _PID_COLUMNS]
+        taken[0] = taken[0].cast(pa.int64())
+        for moment, host, pid, parent_pid, parent, name, executable, line, canonical in zip(
+            *(column.to_pylist() for column in taken), strict=True
         ):
-            chain = self._pids.get((host, parent_pid), ())
-            if chain and parent is not None and parent != chain[0].executable:
-                chain = ()
-            for level, process in zip(LEVELS, chain, strict=False):
-                for part in PARTS:
-                    if (value := getattr(process, part)) is not None:
-                        column = columns.setdefault(f"tocsin.ancestor.{level}.{part}", [None] * batch.num_rows)
-                        column[row] = value
-            self._pids[host, pid] = (Process(None, name, executable, line, canonical), *chain[: len(LEVELS) - 1])
+            start = _Start(moment or 0, Process(None, name, executable, line, canonical), parent_pid, parent)
+            held = self._pids.setdefault((host, pid), [])
             self._pids.move_to_end((host, pid))
+            if not any(start[0] == other[0] and executable == other.process.executable for other in held):
+                insort(held, start, key=_moment)
+                del held[:-_REUSED]
         while len(self._pids) > self.limit:
             self._pids.popitem(last=False)
+
+    def _by_pid(self, columns: dict[str, list[str | None]], batch: pa.RecordBatch) -> None:
+        """Ancestors of the starts that name their parent by pid only: each the last start of that pid before it, if
+        its executable agrees."""
+        rows = _named_by_pid(batch)
+        if not len(rows):
+            return
+        self.add_by_pid(batch)
+        moments = batch.column("@timestamp").take(rows).cast(pa.int64()).to_pylist()
+        taken = [batch.column(name).take(rows).to_pylist() for name in _PID_COLUMNS[1:5]]
+        for row, moment, host, own, pid, executable in zip(rows.to_pylist(), moments, *taken, strict=True):
+            seen = {own}
+            for level in LEVELS:
+                if pid in seen:  # what names itself, or goes round, has no further ancestor
+                    break
+                seen.add(pid)
+                held = self._pids.get((host, pid), ())
+                place = bisect_right(held, moment or 0, key=_moment) - 1
+                if place < 0 or not _same(executable, held[place].process.executable):
+                    break
+                moment, process, pid, executable = held[place]
+                for part in PARTS:
+                    if (value := getattr(process, part)) is not None:
+                        columns.setdefault(f"tocsin.ancestor.{level}.{part}", [None] * batch.num_rows)[row] = value
 
     def _own(self, columns: dict[str, list[str | None]], batch: pa.RecordBatch) -> None:
         """The event's own word on its parent: it is there even if the parent's start was not seen."""
@@ -145,3 +178,18 @@ class Ancestors:
                 if (value := getattr(process, part)) is not None:
                     columns.setdefault(f"tocsin.ancestor.{level}.{part}", [None] * n)[row] = value
             entity = process.parent
+
+
+def _named_by_pid(batch: pa.RecordBatch) -> pa.Array:
+    """The rows of Security 4688 events."""
+    by_code = pc.equal(batch.column("event.code").cast(pa.string()), "4688")
+    return pc.indices_nonzero(pc.and_(by_code, batch.column("process.parent.entity_id").is_null()))
+
+
+def _moment(start: _Start) -> int:
+    return start.moment
+
+
+def _same(executable: str | None, other: str | None) -> bool:
+    """Whether two paths name one file, as far as both are known; Windows heeds no case."""
+    return executable is None or (other is not None and executable.lower() == other.lower())

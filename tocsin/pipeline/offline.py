@@ -118,32 +118,37 @@ class Scan:
         """All matches, ordered by (time, file, record). `processes(batch)` gives the process rows of a batch."""
         with spill() as kept:
             files: list[str] = []
-            self._maker.ancestors = Ancestors()
+            lanes: list[int] = []  # of each batch: its file's number
+            ancestors: dict[int, Ancestors] = {}
             for each in batches:
                 if not files or files[-1] != each.path:
                     files.append(each.path)
-                kept.add(_numbered(each, len(files) - 1))
+                lanes.append(len(files) - 1)
+                kept.add(_numbered(each, lanes[-1]))
+                known = ancestors.setdefault(lanes[-1] if per_file else 0, Ancestors())
+                known.add_by_pid(each.batch)
                 if processes is not None:
-                    self._maker.ancestors.add(processes(each.batch))
+                    known.add(processes(each.batch))
             hits: list[Hit] = []
             for number, batch in kept:
+                self._maker.ancestors = ancestors[lanes[number] if per_file else 0]
                 made = self._maker.run(batch)
                 hits.extend(hit._replace(arrival=number) for hit in hits_of(made))
             groups: dict[int, list[Hit]] = {}
             for hit in hits:
                 groups.setdefault(hit.lane if per_file else 0, []).append(hit)
-            found = [match for group in groups.values() for match in self._matches(group, kept, files)]
+            documents = _Documents(kept)
+            found = [match for group in groups.values() for match in self._matches(group, documents, files)]
         found.sort(key=lambda m: (m.timestamp, m.events[-1]))
         yield from found
 
-    def _matches(self, hits: list[Hit], kept: Spill, files: list[str]) -> Iterator[Match]:
+    def _matches(self, hits: list[Hit], documents: _Documents, files: list[str]) -> Iterator[Match]:
         stage = StateStage(self.rules, self._types, NoHits(), self._lists, now=lambda: 0)
         places: dict[str, Hit] = {}
         for hit in hits:
             places.setdefault(hit.id, hit)
         ordered = sorted(hits, key=lambda h: (h.time, h.lane, h.record, h.step))
         singles = [h for h in ordered if isinstance(self._by_id[h.rule].plan, Query)]
-        documents = _Documents(kept)
         firings: list[tuple[Firing, list[Hit]]] = []
         alerts: list[Document] = []
         legs = stage.legs()
