@@ -268,6 +268,9 @@ class EntityReader(Protocol):
     def processes(self, host: str, entity_ids: Sequence[str]) -> dict[str, Document]:
         """Rows of table `processes` by entity id."""
 
+    def processes_of(self, wanted: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Document]:
+        """Rows of table `processes` by (host, entity id), of any number of hosts."""
+
     def children(self, host: str, entity_ids: Sequence[str], limit: int = 1000) -> list[Document]:
         """Processes whose parent is one of these, by start."""
 

@@ -11,6 +11,7 @@ import pytest
 from tests.store.conftest import NOW, folder, held, make, template
 from tocsin.alert.engine import AlertEngine
 from tocsin.alert.join import Joiner
+from tocsin.alert.recent import MOST, Recent
 from tocsin.detect import RISK, Rule
 from tocsin.lang.ir import TRUE, Query
 from tocsin.ports import Document, EventRef, Firing
@@ -35,11 +36,14 @@ def firing(rule: str, *events: Document, **more: Any) -> Firing:
 class Alerting:
     """An engine over a store, with rules of the test's own."""
 
-    def __init__(self, store: Store, rules: Sequence[Rule], legs: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, store: Store, rules: Sequence[Rule], legs: frozenset[str] = frozenset(), most: int = MOST
+    ) -> None:
         self.store = store
         joiner = Joiner(store, store, store.names["events"])
         risks = {str(name): risk for name, risk in RISK.items()}
-        self.engine = AlertEngine({each.id: each for each in rules}, legs, store, store, joiner, risks)
+        self.recent = Recent(store, store, most)
+        self.engine = AlertEngine({each.id: each for each in rules}, legs, store, store, self.recent, joiner, risks)
 
     def again(self) -> Alerting:
         """As after a restart: nothing is in memory but what the store has."""

@@ -256,10 +256,9 @@ def test_an_unknown_rules_firing_is_passed_over(held: Store, events: Put) -> Non
 
 
 def test_what_memory_forgot_is_asked_of_the_store(held: Store, events: Put, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tocsin.alert.engine._CACHE", 3)
     monkeypatch.setattr("tocsin.alert.engine._GROUPS", 2)
     found = events(*({"second": n, "host.name": f"h{n % 6}"} for n in range(12)))
-    alerting = Alerting(held, [rule("R", suppression=BY_HOST)])
+    alerting = Alerting(held, [rule("R", suppression=BY_HOST)], most=3)
     for start in range(0, 12, 6):
         alerting.engine.take([firing("R", event) for event in found[start : start + 6]])
     assert states(alerting) == ["active"] * 6 + ["suppressed"] * 6

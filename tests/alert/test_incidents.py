@@ -11,6 +11,7 @@ import pytest
 
 from tocsin.alert import incidents as module
 from tocsin.alert.incidents import Decisions, Incidents, scored, why
+from tocsin.alert.recent import Recent
 from tocsin.event import time
 from tocsin.event.ids import stable_id
 from tocsin.lang.ir import TRUE
@@ -49,7 +50,8 @@ class Held:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.incidents = Incidents(store, store)
+        self.recent = Recent(store, store)
+        self.incidents = Incidents(store, store, self.recent)
         self.alerts: dict[str, Document] = {}
 
     def put(self, *alerts: Document, decisions: Decisions | None = None) -> list[Document]:
@@ -74,6 +76,7 @@ class Held:
                 del document["tocsin.alert.incident"]
             self.alerts[each["kibana.alert.uuid"]] = document
             written.append(document)
+            self.recent.put(document)
         if written:
             self.store.write_alerts(written)
 

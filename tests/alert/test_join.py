@@ -76,10 +76,10 @@ def test_a_flow_leads_to_the_process_that_opened_it_and_the_files_it_wrote(joine
         {"process.entity_id": "P", "file.path": r"C:\T\notes.txt", "file.extension": "txt", "second": 3},
     )
     wire = {"network.community_id": "1:x", "@timestamp": "2023-11-14T22:13:20.000Z"}
-    found = joiner.around([wire], ["flow:1:x", "pair:a>b"])
-    assert found == ["tree:ws1:P", "tree:ws1:C", r"file:ws1:c:\t\shell.bat"]
-    assert joiner.around([wire], ["pair:a>b"]) == []
-    assert joiner.around([{**wire, "@timestamp": "2023-11-15T22:13:20.000Z"}], ["flow:1:x"]) == []
+    found = joiner.around([([wire], ["flow:1:x", "pair:a>b"])])
+    assert found[0] == ["tree:ws1:P", "tree:ws1:C", r"file:ws1:c:\t\shell.bat"]
+    assert joiner.around([([wire], ["pair:a>b"])]) == [[]]
+    assert joiner.around([([{**wire, "@timestamp": "2023-11-15T22:13:20.000Z"}], ["flow:1:x"])]) == [[]]
 
 
 def test_hostile_command_lines_are_bounded(joiner: Joiner) -> None:

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import orjson
+
 from tocsin.alert.join import Joiner
+from tocsin.alert.recent import MOST, SAMPLES, Recent
 from tocsin.alert.sentence import DEFAULT, parts, text_of
 from tocsin.event import time
 from tocsin.event.ids import stable_id
 from tocsin.lang.explain import explain
 from tocsin.ports import AlertStore, Document, EventReader, Firing, Span, Withdrawal
 
-SAMPLES: Final = 10
-# Alerts held in memory; older ones are asked of the store.
-_CACHE: Final = 5_000
 ROOT: Final = "tocsin.alert.root"
 _NEVER: Final = 1 << 62
 # Standing alerts held of one group of suppression.
@@ -41,6 +41,7 @@ class AlertEngine:
         legs: frozenset[str],
         events: EventReader,
         store: AlertStore,
+        recent: Recent,
         joiner: Joiner,
         risks: Mapping[str, int],
     ) -> None:
@@ -48,12 +49,9 @@ class AlertEngine:
         self.legs = legs
         self._events = events
         self._store = store
+        self._recent = recent
         self._joiner = joiner
         self._risks = risks
-        self._alerts: OrderedDict[str, Document] = OrderedDict()
-        self._by_event: dict[str, set[str]] = {}
-        # Every alert at or after this moment (µs) is in memory, so that one which isn't doesn't exist.
-        self._whole_since = _NEVER
         # For each group of suppression, its standing alerts: (time, id), in order of time.
         self._standing: OrderedDict[tuple[str, ...], list[tuple[int, str]]] = OrderedDict()
         self._stood_since = _NEVER  # all that stand at or after this moment (µs) are known
@@ -66,20 +64,17 @@ class AlertEngine:
 
     def remember(self, alerts: Sequence[Document], since: int) -> None:
         """After a start: the stored alerts at or after `since` (µs), all of them, oldest first."""
-        self._whole_since = self._stood_since = since
-        for alert in alerts:
-            document = {name: value for name, value in alert.items() if name != "_id"}
-            self._remember(str(document["kibana.alert.uuid"]), document)
+        self._recent.restore(alerts, since)
+        self._stood_since = since
+        for document in alerts:
             rule = self.rules.get(str(document["kibana.alert.rule.uuid"]))
             if rule is not None and rule.suppression is not None and document.get("tocsin.alert.state") == "active":
                 self._stand(_suppression_key(rule, document), document)
-        self._forget()
+        self._recent.forget()
 
     def inherit(self, other: AlertEngine) -> None:
-        """Go on with what another engine (of other rules) remembered."""
-        self._alerts, self._by_event = other._alerts, other._by_event
-        self._standing, self._whole_since = other._standing, other._whole_since
-        self._stood_since, self._renamed = other._stood_since, other._renamed
+        """Go on with what another engine (of other rules) knew."""
+        self._standing, self._stood_since, self._renamed = other._standing, other._stood_since, other._renamed
 
     def take(
         self, found: Sequence[Firing | Withdrawal], at_hand: Mapping[str, Document] | None = None
@@ -92,37 +87,44 @@ class AlertEngine:
         firings = [item for item in found if isinstance(item, Firing) and item.rule in self.rules]
         documents = self._documents(firings, at_hand or {})
         self._prefetch(firings)
+        firsts = (documents.get(event.id) for firing in firings for event in firing.events[:SAMPLES])
+        self._joiner.prefetch([document for document in firsts if document is not None])
         changed: dict[str, Document] = {}
+        shown: dict[str, list[Document]] = {}  # new alerts that people see, with their members
         for firing in sorted(firings, key=lambda f: f.events[0].time if f.events else 0):
-            for document in self._fire(firing, documents):
+            for document in self._fire(firing, documents, shown):
                 changed[document["kibana.alert.uuid"]] = document
         for item in found:
             if isinstance(item, Withdrawal):
                 changed.update((each["kibana.alert.uuid"], each) for each in self._withdraw(item))
+        groups = [(members, changed[uuid]["tocsin.alert.join"]) for uuid, members in shown.items()]
+        for uuid, more in zip(shown, self._joiner.around(groups), strict=True):
+            if more:
+                changed[uuid] = self._put(
+                    {**changed[uuid], "tocsin.alert.join": _union(changed[uuid]["tocsin.alert.join"], more)}
+                )
         if changed:
             self._store.write_alerts(list(changed.values()))
-        self._forget()
+        self._recent.forget()
         return list(changed.values())
 
-    def rejoin(self, alerts: Iterable[Document]) -> list[Document]:
+    def rejoin(self, uuids: Sequence[str]) -> list[Document]:
         """Work out the join keys of alerts again, since events of their connections or processes may have come
         later."""
+        held = [a for a in self._recent.by_ids(uuids).values() if _shown(a) and not a.get("tocsin.alert.legs")]
+        alerts = [(a, rule) for a in held if (rule := self.rules.get(str(a["kibana.alert.rule.uuid"]))) is not None]
+        members = [_members(alert) for alert, _ in alerts]
+        self._joiner.prefetch([member for each in members for member in each])
+        found = [
+            _union(alert.get("tocsin.alert.join"), self._joiner.keys(events, [f.name for f in rule.join]))
+            for (alert, rule), events in zip(alerts, members, strict=True)
+        ]
         changed = []
-        for alert in alerts:
-            held = self._get(str(alert["kibana.alert.uuid"])) or alert
-            rule = self.rules.get(str(held["kibana.alert.rule.uuid"]))
-            if rule is None or held.get("tocsin.alert.legs"):
-                continue
-            if not _shown(held):
-                continue
-            ids = held.get("tocsin.alert.event_ids", [])[:SAMPLES]
-            events = list(self._events.by_ids(ids).values())
-            before = [str(key) for key in held.get("tocsin.alert.join") or ()]
-            found = self._joiner.keys(events, [f.name for f in rule.join])
-            keys = _union(_union(before, found), self._joiner.around(events or [held], [*before, *found]))
-            if set(keys) != set(held.get("tocsin.alert.join") or ()):
-                held = {**held, "tocsin.alert.join": keys}
-                changed.append(self._put(held))
+        for (alert, _), keys, more in zip(
+            alerts, found, self._joiner.around(list(zip(members, found, strict=True))), strict=True
+        ):
+            if set(_union(keys, more)) != set(alert.get("tocsin.alert.join") or ()):
+                changed.append(self._put({**alert, "tocsin.alert.join": _union(keys, more)}))
         if changed:
             self._store.write_alerts(changed)
         return changed
@@ -131,7 +133,7 @@ class AlertEngine:
         """Write on alerts to which incident they belong now ("" is none)."""
         changed = []
         for uuid, incident in incidents.items():
-            held = self._get(uuid)
+            held = self._recent.get(uuid)
             if held is None or (held.get("tocsin.alert.incident") or "") == incident:
                 continue
             document = {name: value for name, value in held.items() if name != "tocsin.alert.incident"}
@@ -141,11 +143,13 @@ class AlertEngine:
 
     # ---- one firing ----
 
-    def _fire(self, firing: Firing, documents: Mapping[str, Document]) -> list[Document]:
+    def _fire(
+        self, firing: Firing, documents: Mapping[str, Document], shown: dict[str, list[Document]]
+    ) -> list[Document]:
         rule = self.rules[firing.rule]
         uuid = stable_id("alert", rule.id, *firing.born)
         # Prefetched: what memory lacks now does not exist.
-        held = self._alerts.get(self._renamed.get(uuid, uuid)) or self._reborn(rule, uuid, firing)
+        held = self._recent.held(self._renamed.get(uuid, uuid)) or self._reborn(rule, uuid, firing)
         if held is not None:
             uuid = str(held["kibana.alert.uuid"])
         members = [documents[event.id] for event in firing.events if event.id in documents]
@@ -177,8 +181,7 @@ class AlertEngine:
             }
             out.append(self._put(standing))
         elif _shown(document) and not firing.extra.get("tocsin.alert.legs"):
-            around = self._joiner.around(members[:SAMPLES], document["tocsin.alert.join"])
-            document["tocsin.alert.join"] = _union(document["tocsin.alert.join"], around)
+            shown[uuid] = members[:SAMPLES]
         return [*out, self._put(document)]
 
     def _reborn(self, rule: Any, uuid: str, firing: Firing) -> Document | None:
@@ -189,13 +192,13 @@ class AlertEngine:
         group = [value for value in firing.group.values() if value is not None]
         ids = [event.id for event in firing.events]
         near = [*ids[:SAMPLES], *ids[SAMPLES:][-SAMPLES:]]
-        for alert in self._sharing(near, firing.events[0].time):
+        for alert in self._recent.sharing(near, firing.events[0].time):
             same = alert["kibana.alert.rule.uuid"] == rule.id and list(alert.get("tocsin.alert.group") or ()) == group
             if same and alert.get("tocsin.alert.state") != "withdrawn":
                 self._renamed[uuid] = str(alert["kibana.alert.uuid"])
-                if len(self._renamed) > _CACHE:
+                if len(self._renamed) > MOST:
                     self._renamed.popitem(last=False)
-                return self._get(str(alert["kibana.alert.uuid"])) or alert
+                return self._recent.get(str(alert["kibana.alert.uuid"])) or alert
         return None
 
     def _document(self, rule: Any, uuid: str, firing: Firing, members: Sequence[Document]) -> Document:
@@ -295,15 +298,7 @@ class AlertEngine:
     def _on_events(self, document: Document) -> list[Document]:
         """Alerts that share an event with this one."""
         moment = time.read(document["kibana.alert.original_time"]) or 0
-        return self._sharing(document["tocsin.alert.event_ids"][:SAMPLES], moment)
-
-    def _sharing(self, events: Sequence[str], moment: int) -> list[Document]:
-        """Alerts that have one of these events, the first of which is of that time."""
-        held = {uuid: self._alerts[uuid] for event in events for uuid in self._by_event.get(event, ())}
-        if moment < self._whole_since:
-            for alert in self._store.alerts_by_event(events):
-                held.setdefault(str(alert["kibana.alert.uuid"]), alert)
-        return list(held.values())
+        return self._recent.sharing(document["tocsin.alert.event_ids"][:SAMPLES], moment)
 
     # ---- suppression ----
 
@@ -318,16 +313,16 @@ class AlertEngine:
         moment = time.read(document["@timestamp"]) or 0
         # An event that comes late and is older than the alert is one more of the same, not another.
         for stood, uuid in self._near(key, moment, suppression.window):
-            alert = self._get(uuid, stood)
+            alert = self._recent.get(uuid, stood)
             if alert is not None and alert.get("tocsin.alert.state") == "active":
                 return alert
         if moment - suppression.window < self._stood_since:
             span = Span(moment - suppression.window + 1, moment + suppression.window)
-            for alert in self._store.alerts_by_join([mark], span):
+            for alert in self._recent.joined([mark], span):
                 other = alert["kibana.alert.uuid"] != document["kibana.alert.uuid"]
                 if other and alert.get("tocsin.alert.state") == "active":
                     self._stand(key, alert)
-                    return self._get(str(alert["kibana.alert.uuid"])) or alert
+                    return self._recent.get(str(alert["kibana.alert.uuid"])) or alert
         self._stand(key, document)
         return None
 
@@ -358,11 +353,8 @@ class AlertEngine:
         uuid = gone["kibana.alert.uuid"]
         moment = time.read(gone["@timestamp"]) or 0
         span = Span(moment - rule.suppression.window, moment + rule.suppression.window)
-        held = {str(a["kibana.alert.uuid"]): a for a in self._store.alerts_by_join(marks, span)} if marks else {}
-        held.update(
-            (each, alert) for each, alert in self._alerts.items() if alert.get("tocsin.alert.suppressed_by") == uuid
-        )
-        left = [self._get(each) or alert for each, alert in held.items()]
+        held = {str(a["kibana.alert.uuid"]): a for a in self._recent.joined(marks, span)} if marks else {}
+        left = [self._recent.get(each) or alert for each, alert in held.items()]
         left = [
             a for a in left if a.get("tocsin.alert.suppressed_by") == uuid and a["tocsin.alert.state"] == "suppressed"
         ]
@@ -379,7 +371,7 @@ class AlertEngine:
 
     def _withdraw(self, item: Withdrawal) -> list[Document]:
         uuid = stable_id("alert", item.rule, *item.born)
-        alert = self._get(self._renamed.get(uuid, uuid))
+        alert = self._recent.get(self._renamed.get(uuid, uuid))
         if alert is None or alert.get("tocsin.alert.state") == "withdrawn":
             return []
         gone = self._put({**alert, "tocsin.alert.state": "withdrawn", "tocsin.alert.state_reason": item.reason})
@@ -388,7 +380,7 @@ class AlertEngine:
             return [gone]
         if alert.get("tocsin.alert.state") == "active":
             return [gone, *self._promote(rule, gone)]
-        standing = self._get(str(alert.get("tocsin.alert.suppressed_by") or ""))
+        standing = self._recent.get(str(alert.get("tocsin.alert.suppressed_by") or ""))
         if standing is None:
             return [gone]
         count = max(0, int(standing.get("kibana.alert.suppression.docs_count") or 0) - 1)
@@ -407,8 +399,8 @@ class AlertEngine:
             for event in members:
                 if event.id in at_hand:
                     out[event.id] = at_hand[event.id]
-                elif of == "alerts" and event.id in self._alerts:
-                    out[event.id] = self._alerts[event.id]
+                elif of == "alerts" and (held := self._recent.held(event.id)) is not None:
+                    out[event.id] = held
                 else:
                     wanted[of].append(event.id)
         if wanted["events"]:
@@ -417,57 +409,24 @@ class AlertEngine:
             out.update(self._events.by_ids(wanted["alerts"], of="alerts"))
         return out
 
-    def _get(self, uuid: str, moment: int = 0) -> Document | None:
-        """An alert, from memory, or from the store where it may be older than what memory holds."""
-        held = self._alerts.get(uuid)
-        if held is not None:
-            return held
-        if moment >= self._whole_since:
-            return None
-        stored = self._events.by_ids([uuid], of="alerts").get(uuid)
-        if stored is None:
-            return None
-        stored = {name: value for name, value in stored.items() if name != "_id"}
-        self._remember(uuid, stored)
-        return stored
-
     def _prefetch(self, firings: Sequence[Firing]) -> None:
         """Bring stored alerts that these firings may be, which memory is too young for, in one look-up."""
-        uuids = [
-            stable_id("alert", self.rules[firing.rule].id, *firing.born)
-            for firing in firings
-            if firing.events and firing.events[0].time < self._whole_since
-        ]
-        missing = [uuid for uuid in uuids if uuid not in self._alerts]
-        for uuid, stored in self._events.by_ids(missing, of="alerts").items() if missing else ():
-            self._remember(uuid, {name: value for name, value in stored.items() if name != "_id"})
+        self._recent.by_ids(
+            [
+                stable_id("alert", self.rules[firing.rule].id, *firing.born)
+                for firing in firings
+                if firing.events and firing.events[0].time < self._recent.whole_since
+            ]
+        )
 
     def _put(self, document: Document) -> Document:
         """Remember it with a version that is higher than any before."""
-        held = self._alerts.get(str(document["kibana.alert.uuid"]))
+        held = self._recent.held(str(document["kibana.alert.uuid"]))
         before = int(held.get("tocsin.alert.version_members") or 0) if held else 0
         grown = len(document.get("tocsin.alert.event_ids") or ())
         document = {**document, "tocsin.alert.version_members": max(before + 1, grown)}
-        self._remember(str(document["kibana.alert.uuid"]), document)
+        self._recent.put(document)
         return document
-
-    def _remember(self, uuid: str, document: Document) -> None:
-        self._alerts[uuid] = document
-        self._alerts.move_to_end(uuid)
-        for event in (document.get("tocsin.alert.event_ids") or ())[:SAMPLES]:
-            self._by_event.setdefault(event, set()).add(uuid)
-
-    def _forget(self) -> None:
-        """Let go of the alerts longest untouched; not in the midst of a take, which would ask for them again."""
-        while len(self._alerts) > _CACHE:
-            gone, old = self._alerts.popitem(last=False)
-            self._whole_since = max(self._whole_since, (time.read(old["@timestamp"]) or 0) + 1)
-            for event in (old.get("tocsin.alert.event_ids") or ())[:SAMPLES]:
-                uuids = self._by_event.get(event)
-                if uuids is not None:
-                    uuids.discard(gone)
-                    if not uuids:
-                        del self._by_event[event]
 
 
 def _suppression_key(rule: Any, document: Document) -> tuple[str, ...]:
@@ -482,6 +441,14 @@ def _shown(document: Document) -> bool:
 def _small(document: Document) -> Document:
     """A member's copy in `tocsin.alert.events`, without its raw text."""
     return {name: value for name, value in document.items() if name not in ("event.original", "tocsin.alert.events")}
+
+
+def _members(alert: Document) -> list[Document]:
+    """The events of an alert as it has them: its samples, or itself, which is a copy of its one event."""
+    events = alert.get("tocsin.alert.events")
+    if isinstance(events, str):  # as it was read from the store
+        events = orjson.loads(events)
+    return events if isinstance(events, list) else [alert]
 
 
 def _union(first: Any, second: Any) -> list[str]:

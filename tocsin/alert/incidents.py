@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tocsin.alert.join import weight
+from tocsin.alert.recent import Recent
 from tocsin.event import time
 from tocsin.event.ids import stable_id
 from tocsin.event.time import DAY
@@ -56,9 +57,10 @@ class Edge:
 class Incidents:
     """Keeps incidents as alerts come."""
 
-    def __init__(self, events: EventReader, store: AlertStore) -> None:
+    def __init__(self, events: EventReader, store: AlertStore, recent: Recent) -> None:
         self._events = events
         self._store = store
+        self._recent = recent
 
     def update(
         self, alerts: Sequence[Document], decisions: Decisions | None = None
@@ -123,10 +125,10 @@ class Incidents:
             span = Span(min(moments) - DAY, max(moments) + DAY + 1)
             near: list[Document] = []
             for start in range(0, len(keys), _KEYS):
-                near += self._store.alerts_by_join(keys[start : start + _KEYS], span)
+                near += self._recent.joined(keys[start : start + _KEYS], span)
             joined = {p for a in frontier for p in partners.get(str(a["kibana.alert.uuid"]), ())} - whole.keys() - asked
             asked |= joined
-            near += self._events.by_ids(sorted(joined), of="alerts").values() if joined else ()
+            near += self._recent.by_ids(sorted(joined)).values()
             frontier = []
             for other in near:
                 uuid = str(other["kibana.alert.uuid"])
@@ -138,7 +140,7 @@ class Incidents:
     def _members(self, incidents: set[str]) -> dict[str, Document]:
         found = self._events.by_ids(sorted(incidents), of="incidents") if incidents else {}
         ids = [str(i) for incident in found.values() for i in _listed(incident.get("tocsin.incident.alerts"))]
-        return self._events.by_ids(ids, of="alerts") if ids else {}
+        return self._recent.by_ids(ids)
 
     def _own(self, components: Sequence[_Component], known: Mapping[str, Document]) -> None:
         """Which component goes on as which incident: of several with alerts of one incident, that which has the alert

@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 from tocsin.alert.engine import AlertEngine
 from tocsin.alert.incidents import Incidents
 from tocsin.alert.join import Joiner
+from tocsin.alert.recent import Recent
 from tocsin.detect import RISK
 from tocsin.detect._hits import hits_of
 from tocsin.detect._state import StateStage
@@ -44,7 +45,7 @@ Found = Firing | Withdrawal
 REJOIN: Final = (2.0, 10.0, 60.0, 300.0)
 # Seconds of each tick that joining may take, so many alerts at once: events must not wait for it.
 _JOINING: Final = 0.3
-_AT_ONCE: Final = 10
+_AT_ONCE: Final = 50
 _HANDED: Final = 10_000
 _REMEMBERED: Final = 4_000
 # After so many failures of another kind than "busy", with this much of the disk free, a stretch is set aside.
@@ -83,7 +84,8 @@ class Core:
         self.events = 0
         self._lock = threading.Lock()
         self._rejoin: deque[tuple[float, int, str]] = deque()
-        self._incidents = Incidents(store, store)
+        self._recent = Recent(store, store)
+        self._incidents = Incidents(store, store, self._recent)
         self.learn(knowledge)
 
     def learn(self, knowledge: Knowledge) -> None:
@@ -92,8 +94,9 @@ class Core:
             self.knowledge = knowledge
             self.stage = StateStage(knowledge.running, knowledge.types, StoredHits(self.store), knowledge.lists)
             joiner = Joiner(self.store, self.store, knowledge.event_names)
+            risks = {str(name): risk for name, risk in RISK.items()}
             engine = AlertEngine(
-                knowledge.rules, self.stage.legs(), self.store, self.store, joiner, {str(k): v for k, v in RISK.items()}
+                knowledge.rules, self.stage.legs(), self.store, self.store, self._recent, joiner, risks
             )
             if (before := getattr(self, "engine", None)) is not None:
                 engine.inherit(before)
@@ -163,8 +166,7 @@ class Core:
                     due.append(uuid)
                     if step + 1 < len(REJOIN):
                         self._later(step + 1, uuid, started - REJOIN[step])
-                alerts = list(self.store.by_ids(list(dict.fromkeys(due)), of="alerts").values())
-                changed = self.engine.rejoin([a for a in alerts if a.get("tocsin.alert.state") == "active"])
+                changed = self.engine.rejoin(list(dict.fromkeys(due)))
                 if changed:
                     self._group(changed)
 

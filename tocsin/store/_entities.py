@@ -25,16 +25,22 @@ class Entities:
 
     def processes(self, host: str, entity_ids: Sequence[str]) -> dict[str, Document]:
         """See `ports.EntityReader`; documents have the names of `PROCESS_SCHEMA`."""
-        out: dict[str, Document] = {}
-        wanted = list(dict.fromkeys(entity_ids))
-        for start in range(0, len(wanted), _MOST):
+        return {entity: row for (_, entity), row in self.processes_of([(host, each) for each in entity_ids]).items()}
+
+    def processes_of(self, wanted: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Document]:
+        """See `ports.EntityReader`."""
+        out: dict[tuple[str, str], Document] = {}
+        pairs = list(dict.fromkeys(wanted))
+        for start in range(0, len(pairs), _MOST):
+            part = pairs[start : start + _MOST]
             found = self._engine.arrow(
-                f"SELECT {_COLUMNS} FROM processes WHERE host = {{host:String}} AND entity_id IN {{ids:Array(String)}}"
-                " ORDER BY entity_id, isNull(start), start, isNull(command_line), event LIMIT 1 BY entity_id",
-                {"host": host, "ids": wanted[start : start + _MOST]},
+                f"SELECT {_COLUMNS} FROM processes WHERE host IN {{hosts:Array(String)}}"
+                " AND entity_id IN {ids:Array(String)} ORDER BY host, entity_id, isNull(start), start,"
+                " isNull(command_line), event LIMIT 1 BY host, entity_id",
+                {"hosts": sorted({host for host, _ in part}), "ids": sorted({entity for _, entity in part})},
             )
-            out.update((document["entity_id"], document) for document in to_documents(found))
-        return out
+            out.update(((document["host"], document["entity_id"]), document) for document in to_documents(found))
+        return {pair: out[pair] for pair in pairs if pair in out}
 
     def children(self, host: str, entity_ids: Sequence[str], limit: int = 1000) -> list[Document]:
         """See `ports.EntityReader`."""
