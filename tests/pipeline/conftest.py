@@ -91,15 +91,16 @@ Leave = Callable[..., tuple[Stretch, Path]]
 
 @pytest.fixture
 def leave(tmp_path: Path, knowledge: Knowledge) -> Leave:
-    """Leaves a stretch of documents in the spool, as a worker does."""
+    """Leaves a stretch of documents in the spool, as a worker does that knows `by` (without: `knowledge`)."""
     folder = tmp_path / "spool"
     folder.mkdir()
-    hits = HitMaker(knowledge.running, knowledge.types, knowledge.names, knowledge.lists)
 
-    def leave(documents: Sequence[dict[str, Any]], position: int = 0) -> tuple[Stretch, Path]:
+    def leave(
+        documents: Sequence[dict[str, Any]], position: int = 0, by: Knowledge = knowledge
+    ) -> tuple[Stretch, Path]:
         made = knowledge.normaliser.run([frame(documents, position)])
         stretch = Stretch(0, position, position + 1)
-        found = hits.run(made.batch, made.processes)
+        found = HitMaker(by.running, by.types, by.names, by.lists).run(made.batch, made.processes)
         return stretch, spool.write(folder, stretch, spool.Spooled(made.batch, found, made.processes))
 
     return leave

@@ -16,11 +16,10 @@ from tocsin.api.models import Of
 from tocsin.config import Settings
 from tocsin.errors import TocsinError
 from tocsin.event import time
-from tocsin.event.time import DAY, SECOND
 from tocsin.lang import ir
 from tocsin.lang.fields import Names
-from tocsin.lang.ir import Count, Equals, Exists, Sequence, Test, all_of, negate
-from tocsin.pipeline.history import events_of, firings_in, in_order, look_back
+from tocsin.lang.ir import Equals, Exists, Test, all_of, negate
+from tocsin.pipeline.history import events_of, firings_in, in_order
 from tocsin.pipeline.knowledge import Plan
 from tocsin.pipeline.offline import as_rule
 from tocsin.pipeline.plans import plan_of
@@ -124,21 +123,6 @@ class Context:
         firings = firings_in(self.store, rule, knowledge.types, knowledge.names, lists, span)
         chosen = in_order(firings, oldest_first)[skip : skip + limit]
         return len(firings), events_of(self.store, chosen)
-
-    def look_back(self, rule_id: str) -> None:
-        """A rule that is new: its hits over its look-back are stored and fed, as if it had been there."""
-        knowledge = self.service.knowledge
-        rule = knowledge.rules.get(rule_id)
-        if rule is None or rule.plan is None or not rule.enabled:
-            return
-        window = 540 * SECOND  # Elastic's usual `from`
-        if isinstance(rule.plan, Count):
-            window = rule.plan.window
-        elif isinstance(rule.plan, Sequence):
-            window = rule.plan.maxspan or DAY
-        span = Span(time.now() - window, None)
-        hits = look_back(self.store, rule, knowledge.types, knowledge.names, knowledge.lists, span)
-        self.service.core.feed(f"look-back-{rule.id}-{rule.generation}", hits)
 
     def silenced(self, rule_id: str, name: str) -> int:
         """How many hits of a rule an exception or list has silenced."""

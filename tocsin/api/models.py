@@ -204,6 +204,7 @@ class StatusPage(Model):
     open_incidents: int
     rules: int
     rules_enabled: int
+    rules_looking_back: int = 0  # rules that are new and have yet to look back over stored events
     listeners: list[Listener]
     last_event: str | None
     problems: list[str]

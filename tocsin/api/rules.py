@@ -55,6 +55,8 @@ Reader = Annotated[Caller, Depends(reader)]
 Analyst = Annotated[Caller, Depends(analyst)]
 Admin = Annotated[Caller, Depends(admin)]
 _MANY = 100_000
+# Seconds that who makes a rule waits for its look-back, which goes on beyond them.
+_PATIENCE = 10.0
 
 
 @router.get("/rules")
@@ -185,7 +187,7 @@ def change(id: str, request: RuleChange, here: Here, caller: Analyst) -> RuleDet
 
 @router.post("/rules", status_code=201)
 def create(request: RuleDraft, here: Here, caller: Analyst) -> RuleDetail:
-    """A rule of one's own: it goes live, and has looked back over its window before."""
+    """A rule of one's own: it goes live, and looks back over its window."""
     identity = stable_id("own", caller.name, request.name, str(time.now()))
     name, text = _text(request, identity)
     made = _checked(here, request, name, text)
@@ -194,7 +196,7 @@ def create(request: RuleDraft, here: Here, caller: Analyst) -> RuleDetail:
     here.state.rules.save_custom(made.id, name.rpartition(".")[2], text, by=caller.name)
     here.state.rules.set_enabled(made.id, request.enabled, caller.name)
     here.replan()
-    here.look_back(made.id)
+    here.service.look_backs.wait(made.id, _PATIENCE)
     here.audit(caller, "create rule", made.id, {"name": request.name})
     return _detail(here, _rule(here, made.id))
 

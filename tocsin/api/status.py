@@ -42,6 +42,7 @@ def status(here: Here, caller: Reader) -> StatusPage:
         open_incidents=here.open_incidents(),
         rules=len(rules),
         rules_enabled=len(service.knowledge.running),
+        rules_looking_back=service.look_backs.waiting(),
         listeners=listeners(here),
         last_event=str(newest[0]["@timestamp"]) if newest else None,
         problems=problems,

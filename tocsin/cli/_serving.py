@@ -44,7 +44,7 @@ class Running:
         self.settings = settings
         self.state = states.open(settings.state_address)
         try:
-            self.service = Service(settings, plan_of(settings, self.state))
+            self.service = Service(settings, plan_of(settings, self.state), self.state.cursors)
         except BaseException:
             self.state.close()
             self._port.close()

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
+from tocsin.event.time import SECOND
 from tocsin.lang.fields import Names
 from tocsin.lang.ir import Field, Plan, Predicate
 from tocsin.ports import Firing, Hit, Lists, Span, Withdrawal
@@ -19,6 +20,8 @@ Severity = Literal["low", "medium", "high", "critical"]
 Status = Literal["ok", "blind", "unsupported", "invalid"]
 # Elastic's default risk of a severity.
 RISK: dict[Severity, int] = {"low": 21, "medium": 47, "high": 73, "critical": 99}
+# Of a rule that doesn't say: what most of Elastic's say (`from = "now-9m"`).
+LOOK_BACK: Final = 540 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class Rule:
     status: Status = "ok"
     reason: str = ""  # why it is blind, unsupported or invalid
     generation: str = ""  # a hash of what it matches (plan, keys, scope), nothing of its words
+    look_back: int = LOOK_BACK  # how far (µs) it looks back over stored events when it is new: its `from`
     tags: tuple[str, ...] = ()
     techniques: tuple[Technique, ...] = ()
     references: tuple[str, ...] = ()

@@ -27,7 +27,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final, Literal
 
-from tocsin.detect import RISK, Lowering, Rule, RuleType, Severity, Suppression, Technique, _filters
+from tocsin.detect import LOOK_BACK, RISK, Lowering, Rule, RuleType, Severity, Suppression, Technique, _filters
 from tocsin.detect._scope import is_alerts, of_indices
 from tocsin.errors import QueryError, SyntaxProblem, TocsinError, UnsupportedError, quoted
 from tocsin.event.time import SECOND
@@ -121,6 +121,14 @@ def duration(text: str, where: str = "") -> int:
     return int(match[1]) * _UNIT[match[2]]
 
 
+def _look_back(begin: object) -> int:
+    """The rule's `from` as µs before now; one that can't be read is no reason not to run the rule."""
+    try:
+        return duration(str(begin)) if begin is not None else LOOK_BACK
+    except TocsinError:
+        return LOOK_BACK
+
+
 def read(text: str, path: str, types: Mapping[str, RuleType], given: Lowering) -> Rule:
     """One TOML file as a rule. Raises `QueryError` or another `TocsinError` that says where it is invalid;
     `UnsupportedError` where it is right and can't run here."""
@@ -181,6 +189,7 @@ def _shell(
         author=_texts(rule.get("author")),
         note=str(rule.get("note", "")),
         version=int(rule.get("version", 1)),
+        look_back=_look_back(rule.get("from")),
         building_block=bool(rule.get("building_block_type")),
         sibling_of=str(extension.get("sibling_of", "")),
         incident=bool(extension.get("incident", False)),

@@ -104,14 +104,26 @@ class StateStage:
         """The rules that a correlation takes: their alerts are building blocks."""
         return frozenset(self._legs)
 
-    def take(self, hits: Listed[Hit]) -> list[Found]:
-        """Hits of a stored stretch. Those of unknown rules or older generations are passed over."""
+    def inherit(self, other: StateStage) -> None:
+        """Go on with what another stage (of other rules) knows: how far sources have come, what came as backfill, and
+        the machines of rules that are as they were, with what waits in them."""
+        self.watermarks, self._late = other.watermarks, other._late
+        for rule_id in self._machines.keys() & other._machines.keys():
+            old, new = other.rules[rule_id], self.rules[rule_id]
+            same = (old.type, old.generation, old.severity) == (new.type, new.generation, new.severity)
+            if same and old.risk_score == new.risk_score:
+                self._machines[rule_id] = other._machines[rule_id]
+                self._datasets[rule_id] = other._datasets.get(rule_id, set())
+
+    def take(self, hits: Listed[Hit], backfill: int | None = None) -> list[Found]:
+        """Hits of a stored stretch. Those of unknown rules or older generations are passed over. Those before
+        `backfill` (µs) are backfill whatever their source has sent."""
         by_rule: dict[str, list[Hit]] = {}
         for hit in hits:
             rule = self.rules.get(hit.rule)
             if rule is not None and rule.generation == hit.generation:
                 by_rule.setdefault(hit.rule, []).append(hit)
-        late = self._late_ones(hit for own in by_rule.values() for hit in own)
+        late = self._late_ones((hit for own in by_rule.values() for hit in own), backfill)
         out: list[Found] = []
         for rule_id, own in by_rule.items():
             machine = self._machines.get(rule_id)
@@ -123,12 +135,12 @@ class StateStage:
             out.extend(machine.feed(own, self.watermarks.of(datasets)))
         return self._marked(out, {hit.id for hit in hits} if late else None)
 
-    def _late_ones(self, hits: Iterable[Hit]) -> bool:
+    def _late_ones(self, hits: Iterable[Hit], backfill: int | None) -> bool:
         """Remember which of these come as backfill, by the watermarks before them; then move the watermarks on."""
         latest: dict[str, tuple[int, int]] = {}
         found = False
         for hit in hits:
-            if self.watermarks.late(hit.dataset, hit.time):
+            if self.watermarks.late(hit.dataset, hit.time) or (backfill is not None and hit.time < backfill):
                 found = True
                 self._late[hit.id] = None
             before = latest.get(hit.dataset, (hit.time, hit.arrival))

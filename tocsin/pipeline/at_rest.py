@@ -25,6 +25,7 @@ from tocsin.pipeline import spool
 from tocsin.pipeline.core import Core
 from tocsin.pipeline.history import events_of, firings_in, in_order
 from tocsin.pipeline.knowledge import Knowledge, Plan
+from tocsin.pipeline.lookback import LookBacks
 from tocsin.pipeline.offline import as_rule
 from tocsin.pipeline.service import exclusive
 from tocsin.pipeline.sources import Sources
@@ -97,6 +98,10 @@ def ingest(data: Path, files: Sequence[str], as_: str | None, progress: Callable
         with _store(settings, knowledge) as store:
             core = Core(store, knowledge, Sources())
             core.restore()
+            # Nothing else feeds this store now: what rules that are new have missed is all there.
+            back = LookBacks(core, state.cursors, lambda: {rule.id: rule.generation for rule in knowledge.running})
+            back.plan(knowledge)
+            back.run()
             writer = open_writer(settings.journal_address, lanes=settings.journal.lanes)
             reader = open_reader(settings.journal_address)
             try:

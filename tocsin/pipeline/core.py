@@ -89,10 +89,13 @@ class Core:
         self.learn(knowledge)
 
     def learn(self, knowledge: Knowledge) -> None:
-        """Take other rules, lists and exceptions: machines are made anew and read their hits again when touched."""
+        """Take other rules, lists and exceptions: the machines of rules that are as before go on."""
         with self._lock:
             self.knowledge = knowledge
-            self.stage = StateStage(knowledge.running, knowledge.types, StoredHits(self.store), knowledge.lists)
+            stage = StateStage(knowledge.running, knowledge.types, StoredHits(self.store), knowledge.lists)
+            if (held := getattr(self, "stage", None)) is not None:
+                stage.inherit(held)
+            self.stage = stage
             joiner = Joiner(self.store, self.store, knowledge.event_names)
             risks = {str(name): risk for name, risk in RISK.items()}
             engine = AlertEngine(
@@ -114,17 +117,7 @@ class Core:
             for hits in self.store.hits.of_rule(rule.id, rule.generation, span):
                 with self._lock:
                     self._settle(self.stage.take(hits), {})
-        legs = self.stage.legs()
-        if not legs:
-            return
-        where = Test(self.knowledge.alert_names.field("kibana.alert.rule.uuid"), Equals(tuple(sorted(legs))))
-        span, after = Span(now - self.stage.reach_of_legs(), None), None
-        alerts: list[Document] = []
-        while page := self.store.search(where, span, of="alerts", limit=_REMEMBERED, newest_first=False, after=after):
-            alerts += page
-            after = (clock.read(page[-1]["@timestamp"]) or 0, str(page[-1]["_id"]))
-        with self._lock:  # at once: a part of them would look like less than there is
-            self._settle(self.stage.take_alerts(alerts), {})
+        self.feed_legs(self.stage.legs(), Span(now - self.stage.reach_of_legs(), None))
 
     # ---- stretches ----
 
@@ -148,11 +141,28 @@ class Core:
             self._count("detect", detected - stored)
             self._count("alerts", time.perf_counter() - detected)
 
-    def feed(self, token: str, hits: pa.RecordBatch) -> None:
-        """Hits that were made up afterwards (a new rule's look-back): stored once, then looked at like any."""
+    def feed(
+        self, token: str, hits: pa.RecordBatch, events: pa.RecordBatch | None = None, *, backfill: int | None = None
+    ) -> None:
+        """Hits that were made up afterwards (a new rule's look-back): stored once, then looked at like any. `events`
+        has events of theirs that are at hand; hits before `backfill` (µs) are backfill whatever their source sent."""
         with self._lock:
             self.store.insert(token, None, hits, None)
-            self._settle(self.stage.take(hits_of(hits)), {})
+            found = self.stage.take(hits_of(hits), backfill)
+            self._settle(found, _at_hand(events, found) if events is not None else {})
+
+    def feed_legs(self, legs: frozenset[str], span: Span) -> None:
+        """The stored alerts of these rules, to the correlations that take them: what is known changes nothing."""
+        if not legs:
+            return
+        where = Test(self.knowledge.alert_names.field("kibana.alert.rule.uuid"), Equals(tuple(sorted(legs))))
+        after = None
+        alerts: list[Document] = []
+        while page := self.store.search(where, span, of="alerts", limit=_REMEMBERED, newest_first=False, after=after):
+            alerts += page
+            after = (clock.read(page[-1]["@timestamp"]) or 0, str(page[-1]["_id"]))
+        with self._lock:  # at once: a part of them would look like less than there is
+            self._settle(self.stage.take_alerts(alerts), {})
 
     def tick(self) -> None:
         """Call about once a second: absences that are certain now, join keys that may have grown."""

@@ -14,7 +14,7 @@ from tocsin.detect import Rule, RuleType
 from tocsin.detect._ancestors import LEVELS, RULE_HOT, Ancestors
 from tocsin.detect._client import Clients
 from tocsin.detect._derived import Derived
-from tocsin.detect._hits import HitMaker, batch_of, hits_of
+from tocsin.detect._hits import HitMaker, hits_of
 from tocsin.detect._state import StateStage
 from tocsin.event import time
 from tocsin.event.document import to_documents
@@ -130,10 +130,3 @@ def events_of(store: Store, firings: Sequence[Firing]) -> list[list[Document]]:
     """The stored events of each finding, in its order."""
     held = store.by_ids([event.id for firing in firings for event in firing.events[:_SHOWN]])
     return [[held[e.id] for e in firing.events[:_SHOWN] if e.id in held] for firing in firings]
-
-
-def look_back(
-    store: Store, rule: Rule, types: Mapping[str, RuleType], names: Names, lists: ListTable, span: Span
-) -> pa.RecordBatch:
-    """The hits of a rule that is new, over its look-back, as they are stored."""
-    return batch_of(hits_in(store, rule, types, names, lists, span))

@@ -29,6 +29,7 @@ from tocsin.event.time import DAY
 from tocsin.pipeline import collectors, worker
 from tocsin.pipeline.core import Core, Intake
 from tocsin.pipeline.knowledge import Knowledge, Plan
+from tocsin.pipeline.lookback import Ledger, LookBacks
 from tocsin.pipeline.sources import Sources
 from tocsin.store import Memory, Store
 
@@ -41,9 +42,10 @@ _PROCESSES: Final = 100_000
 
 
 class Service:
-    """Everything that runs for one data folder. `plan` is which rules there are, as people have set them."""
+    """Everything that runs for one data folder. `plan` is which rules there are, as people have set them; `ledger`
+    keeps which of them have looked back."""
 
-    def __init__(self, settings: Settings, plan: Plan) -> None:
+    def __init__(self, settings: Settings, plan: Plan, ledger: Ledger | None = None) -> None:
         self.settings = settings
         self.plan = plan
         self.started = clock.now()
@@ -68,6 +70,7 @@ class Service:
         self.sources = Sources()
         self.core = Core(self.store, self.knowledge, self.sources)
         self.intake = Intake(self.core, folder / "quarantine")
+        self.look_backs = LookBacks(self.core, ledger, self.live)
         self._context = multiprocessing.get_context("spawn")
         self._children: dict[str, tuple[BaseProcess, Connection, Callable[[], None]]] = {}
         self._failures: dict[str, int] = {}
@@ -80,12 +83,14 @@ class Service:
     def start(self) -> None:
         """Start everything; returns when workers and collectors are up."""
         self.core.restore()
+        self.look_backs.plan(self.knowledge)
         self.intake.start()
         self._start_collectors()
         for number in range(self.settings.workers):
             self._start_worker(number)
         self._watcher.start()
         self.wait_ready(60)
+        self.look_backs.start()
 
     def wait_ready(self, seconds: float) -> None:
         """Wait until workers match the current rules and collectors listen. Raises `ConfigError` when they don't."""
@@ -102,15 +107,25 @@ class Service:
     def ready(self) -> bool:
         """Whether collectors listen and every worker matches what core runs."""
         wanted = {rule.id: rule.generation for rule in self.core.knowledge.running}
+        matched = self._matched()
+        matching = bool(matched) and all(each == wanted for each in matched)
+        return matching and bool(self.collected.get("ready"))
+
+    def live(self) -> dict[str, str]:
+        """The generations that every worker matches; what a worker matched before it said so is stored."""
+        first, *others = self._matched() or [{}]
+        return {rule: each for rule, each in first.items() if all(other.get(rule) == each for other in others)}
+
+    def _matched(self) -> list[dict[str, str]]:
         with self._guard:
             pids = [child.pid for name, (child, _, _) in self._children.items() if name.startswith("worker")]
-        matching = all(pid is not None and self.intake.ready.get(pid) == wanted for pid in pids)
-        return matching and bool(pids) and bool(self.collected.get("ready"))
+        return [self.intake.ready.get(pid or 0, {}) for pid in pids]
 
     def replan(self, plan: Plan) -> None:
         """Other rules, lists or exceptions, in every process."""
         self.plan = plan
         self.knowledge = Knowledge(plan, normaliser=self.knowledge.normaliser, cache=self.cache)
+        self.look_backs.plan(self.knowledge)
         self.core.learn(self.knowledge)
         dumped = plan.dump()
         with self._guard:
@@ -121,6 +136,7 @@ class Service:
     def stop(self) -> None:
         """End the children, let what is at hand be finished, close the store."""
         self._stopping.set()
+        self.look_backs.stop()
         if self._watcher.is_alive():
             self._watcher.join(15)  # it may be starting a child, which must end too
         with self._guard:
@@ -209,8 +225,9 @@ class Service:
                 again()
 
     def problems(self) -> list[str]:
-        """What was put aside since the start, and why: for the page of the system's state."""
-        return list(self.intake.problems)
+        """What was put aside since the start, and which rules could not look back, and why: for the page of the
+        system's state."""
+        return [*self.intake.problems, *self.look_backs.failed.values()]
 
     def lag(self) -> int:
         """Frames of the journal that wait, as the collectors last said."""

@@ -1915,6 +1915,10 @@ export type StatusPage = {
      */
     rules_enabled: number;
     /**
+     * Rules Looking Back
+     */
+    rules_looking_back?: number;
+    /**
      * Started
      */
     started: string;
