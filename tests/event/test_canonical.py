@@ -38,6 +38,13 @@ WHOAMI = encoded("Start-Process WhoAmI")
         ("\"{1}{0}\" -f 'ex','I'", "'iex'"),
         ("('{0}{2}{1}'-F'Net','tcp','.')", "('net.tcp')"),
         ("'iXXeXXx'.replace('XX','')", "'iex'"),
+        ("('a','b.b','at') -join ''", "'ab.bat'"),
+        ("'a' , \"b\" -Join '/'", "'a/b'"),
+        ("-join('i','e','x')", "'iex'"),
+        ("'a' -join ','", "'a' -join ','"),
+        ("$x -join ''", "$x -join ''"),
+        ('-c "iwr (\\"http://h\\" + \\"/a.bat\\")"', '-c "iwr ("http://h/a.bat")"'),
+        ('-c "$o=\\"x.bat\\"; iwr u -o $o"', '-c "$o="x.bat"; iwr u -o x.bat"'),
         ("'qownload' -replace 'q','d'", "'download'"),
         ("powershell \u2013enc " + WHOAMI, f"powershell -enc {WHOAMI.lower()} start-process whoami"),
         ("\u2018a\u2019+\u201bb\u2019", "'ab'"),
@@ -92,6 +99,11 @@ def test_decodes_literals_given_to_frombase64string(packed: bytes) -> None:
     assert canonical(f"[Convert]::FromBase64String('{payload}')").endswith(" iex calc")
     half = len(payload) // 2
     assert canonical(f"[Convert]::FromBase64String('{payload[:half]}'+'{payload[half:]}')").endswith(" iex calc")
+
+
+def test_what_a_script_decodes_is_a_statement_of_its_own() -> None:
+    text = canonical(f"iex ($u.GetString([Convert]::FromBase64String('{encoded('iwr x')}')))")
+    assert text.endswith(")); iwr x")
 
 
 def test_a_payload_put_together_inside_a_payload_is_read() -> None:

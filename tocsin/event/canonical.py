@@ -1,8 +1,8 @@
-"""Canonical command text, version 1: one spelling for what cmd and PowerShell would run, for rules to look at.
+"""Canonical command text, version 2: one spelling for what cmd and PowerShell would run, for rules to look at.
 
 What is undone (SCENARIOS, "Canonical command text"): typographic quotes and dashes (PowerShell takes them for the
-plain ones), PowerShell's backticks, cmd's carets outside quotes, `[char]` codes, the format operator, `replace` with
-literals, and texts put together with `+`; a PowerShell variable that holds a literal is that literal where it is used;
+plain ones), PowerShell's backticks, cmd's carets outside quotes, the backslash before a quote in a command line, `[char]`
+codes, the format operator, `replace` and `-join` with literals, and texts put together with `+`; a PowerShell variable that holds a literal is that literal where it is used;
 payloads of `-EncodedCommand` in any of its abbreviations and literals given to `FromBase64String` are decoded and
 appended, at most three; white space is collapsed, where it ends a line to `; ` (which ends a statement as well), A–Z
 folded. At most 64 KiB are read and written. Nothing is run, and all steps take time linear in the text.
@@ -22,7 +22,7 @@ from typing import Final
 
 from tocsin.event.text import fold
 
-VERSION: Final = 1
+VERSION: Final = 2
 LIMIT: Final = 64 * 1024
 MAX_DECODINGS: Final = 3
 # Uses of literals that are folded in one text; one that has more is generated, and is left as it is after these.
@@ -51,6 +51,7 @@ _CHARS: Final = re.compile(
 _CODES: Final = re.compile(_CODE, re.IGNORECASE | re.ASCII)
 _SINGLE: Final = re.compile(r"'[^']*'")
 _DOUBLE: Final = re.compile(r'"[^"]*"')
+_ESCAPED: Final = re.compile(r'\\"[^"]*\\"')
 _PLUS: Final = re.compile(r"[\s()]{0,64}\+[\s()]{0,64}\Z")
 _MIXED: Final = re.compile(r"(?<=[\w\])])(?:'\s{0,16}\+\s{0,16}\"|\"\s{0,16}\+\s{0,16}')(?=\w)")
 _FORMAT: Final = re.compile(
@@ -63,6 +64,13 @@ _LITERAL: Final = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 _REPLACE: Final = re.compile(
     r"'([^']*)'[\s)]{0,16}(?:\.\s{0,4}replace\s{0,4}\(|-c?replace)\s{0,8}"
     r"(?:'([^']*)'|\"([^\"]*)\")\s{0,8},\s{0,8}(?:'([^']*)'|\"([^\"]*)\")\s{0,8}\)?",
+    re.IGNORECASE,
+)
+# 'a','b' -join '' and -join('a','b'): the separator may hold anything but quotes.
+_LITERALS: Final = r"(?:'[^']*'|\"[^\"]*\")(?:\s{0,8},\s{0,8}(?:'[^']*'|\"[^\"]*\")){1,255}"
+_JOIN: Final = re.compile(
+    rf"\(?\s{{0,8}}(?P<before>{_LITERALS})\s{{0,8}}\)?\s{{0,8}}-join\s{{0,8}}(?P<by>'[^']{{0,16}}'|\"[^\"]{{0,16}}\")"
+    rf"|-join\s{{0,8}}\(\s{{0,8}}(?P<after>{_LITERALS})\s{{0,8}}\)",
     re.IGNORECASE,
 )
 _CMD_STRING: Final = re.compile(r"(/[ckr]\s{0,8})\"", re.IGNORECASE)
@@ -100,10 +108,11 @@ def canonical(text: str) -> str:
                 continue
             left -= 1
             plain = _plain(decoded[:room])
-            parts.append(plain)
+            # What -EncodedCommand is given stands where a command stands; what a script decodes is text of its own.
+            parts.append((" " if read is _utf16 else "\n") + plain)
             waiting.append(plain)
             room -= len(plain) + 1
-    text = _SPACE.sub(lambda run: "\n" if "\n" in run[0] else " ", " ".join(parts)).strip()
+    text = _SPACE.sub(lambda run: "\n" if "\n" in run[0] else " ", "".join(parts)).strip()
     if "\n" in text:
         text = _LINE_END.sub(lambda end: "; " if end["open"] is None else " ", text)
     return fold(text[:LIMIT])
@@ -118,6 +127,9 @@ def _plain(text: str) -> str:
     if "^" in text:
         # cmd takes the first and last quote of `/c "…"` away before it looks at carets.
         text = _CARET.sub(_without_caret, _CMD_STRING.sub(r"\1 ", text))
+    if '\\"' in text:
+        # Literals within a quoted argument: once all quotes look alike, nobody can tell which ones belong together.
+        text = _merged(_ESCAPED, text, 2).replace('\\"', '"')
     if "`" in text:
         text = _CONTINUED.sub(" ", text).replace("`", "")
     if "'" not in text and '"' not in text and "[" not in text:
@@ -137,6 +149,8 @@ def _folded(text: str) -> str:
             text = _bounded(_CHAR, _chars, text)
         if "+" in text:
             text = _MIXED.sub("", _merged(_DOUBLE, _merged(_SINGLE, text)))
+        if "," in text and "-join" in text.lower():
+            text = _bounded(_JOIN, _joined, text)
         if "{" in text:
             text = _bounded(_FORMAT, _formatted, text)
         if "'" in text and "eplace" in text.lower():
@@ -194,16 +208,16 @@ def _chars(match: re.Match[str]) -> str:
     return "'" + "".join(map(chr, codes)).replace("'", "").replace("`", "").replace("\0", "") + "'"
 
 
-def _merged(quoted: re.Pattern[str], text: str) -> str:
-    """Neighbouring literals of one kind of quote with a `+` between them become one."""
+def _merged(quoted: re.Pattern[str], text: str, width: int = 1) -> str:
+    """Neighbouring literals of one kind of quote (`width` characters) with a `+` between them become one."""
     out: list[str] = []
     at = 0
     open_end = -1  # where the literal before ended, if `out` ends with it
     for match in quoted.finditer(text):
         gap = text[at : match.start()]
         if open_end == at and "+" in gap and _PLUS.match(gap):
-            out[-1] = out[-1][:-1] if len(out[-1]) > 1 else ""
-            out.append(match[0][1:])
+            out[-1] = out[-1][:-width] if len(out[-1]) > width else ""
+            out.append(match[0][width:])
         else:
             out.append(gap)
             out.append(match[0])
@@ -212,6 +226,14 @@ def _merged(quoted: re.Pattern[str], text: str) -> str:
         return text
     out.append(text[at:])
     return "".join(out)
+
+
+def _joined(match: re.Match[str]) -> str:
+    values = [one or other for one, other in _LITERAL.findall(match["before"] or match["after"])]
+    by = (match["by"] or "''")[1:-1]
+    if sum(map(len, values)) + len(by) * len(values) > LIMIT:
+        return match[0]
+    return "'" + by.join(values) + "'"
 
 
 def _formatted(match: re.Match[str]) -> str:
