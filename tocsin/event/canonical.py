@@ -1,11 +1,12 @@
 """Canonical command text, version 2: one spelling for what cmd and PowerShell would run, for rules to look at.
 
 What is undone (SCENARIOS, "Canonical command text"): typographic quotes and dashes (PowerShell takes them for the
-plain ones), PowerShell's backticks, cmd's carets outside quotes, the backslash before a quote in a command line, `[char]`
-codes, the format operator, `replace` and `-join` with literals, and texts put together with `+`; a PowerShell variable that holds a literal is that literal where it is used;
-payloads of `-EncodedCommand` in any of its abbreviations and literals given to `FromBase64String` are decoded and
-appended, at most three; white space is collapsed, where it ends a line to `; ` (which ends a statement as well), A–Z
-folded. At most 64 KiB are read and written. Nothing is run, and all steps take time linear in the text.
+plain ones), PowerShell's backticks, cmd's carets outside quotes, the backslash before a quote within an argument,
+`[char]` codes, the format operator, `replace` and `-join` with literals, and texts put together with `+`; a PowerShell
+variable that holds a literal is that literal where it is used; payloads of `-EncodedCommand` in any of its
+abbreviations and literals given to `FromBase64String` are decoded and appended, at most three; white space is
+collapsed, where it ends a line to `; ` (which ends a statement as well), A–Z folded. At most 64 KiB are read and
+written. Nothing is run, and all steps take time linear in the text.
 
 A stored value stands with `VERSION`; raise it when the same text would become another one.
 """
