@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,16 @@ import pytest
 from tests.pipeline.conftest import HEAD, OWN, Leave, event, plan
 from tests.serving import Server, eventually, started
 from tocsin import config, state
-from tocsin.detect import LOOK_BACK
+from tocsin.detect import LOOK_BACK, Rule
+from tocsin.detect._hits import HitMaker
 from tocsin.errors import BusyError, TocsinError
 from tocsin.event.time import DAY, SECOND
 from tocsin.lang.ir import TRUE
 from tocsin.normalise._run import Normaliser
+from tocsin.pipeline import lookback
 from tocsin.pipeline.core import Core
 from tocsin.pipeline.knowledge import Knowledge
-from tocsin.pipeline.lookback import AT_ONCE, NAME, LookBacks, window
+from tocsin.pipeline.lookback import NAME, LookBacks, window
 from tocsin.pipeline.service import Service
 from tocsin.pipeline.sources import Sources
 from tocsin.ports import Document
@@ -188,32 +190,65 @@ def test_a_rule_looks_no_further_back_than_its_window(
     assert window(known(normaliser, own=wrong).rules["query"]) == LOOK_BACK
 
 
+def acts(many: int) -> dict[str, str]:
+    head = HEAD + 'type = "query"\nlanguage = "kuery"\nquery = "event.action: {action}"\n'
+    return {f"own/{n}.toml": head.format(name=f"rule {n}", action=f"act{n}") for n in range(many)}
+
+
+@pytest.mark.parametrize("read", [0.0, 1e12], ids=["by reading events", "by asking for candidates"])
 def test_many_rules_look_back_and_one_that_can_not_stops_nobody(
-    core: Core, held: Store, leave: Leave, normaliser: Normaliser, book: Book, monkeypatch: pytest.MonkeyPatch
+    core: Core,
+    held: Store,
+    leave: Leave,
+    normaliser: Normaliser,
+    book: Book,
+    monkeypatch: pytest.MonkeyPatch,
+    read: float,
 ) -> None:
     core.learn(known(normaliser, own={}))
     back = opened(core, book)
     back.plan(core.knowledge)
-    many = 2 * AT_ONCE + 3
+    monkeypatch.setattr(lookback, "AT_ONCE", 4)
+    monkeypatch.setattr(lookback, "_READ", read)
+    many = 11
     core.take(*leave([event(f"act{n}") for n in range(many)], 0, core.knowledge))
-    head = HEAD + 'type = "query"\nlanguage = "kuery"\nquery = "event.action: {action}"\n'
-    own = {f"own/{n}.toml": head.format(name=f"rule {n}", action=f"act{n}") for n in range(many)}
-    stream, failures = held.stream, 0
+    tried = []
 
-    def refuse(where: Any, span: Any = None, **more: Any) -> Any:
-        nonlocal failures
-        if "act5'" in repr(where):
-            failures += 1
-            raise TocsinError("refused", where="the store")
-        return stream(where, span, **more)
+    class Refusing(HitMaker):
+        def __init__(self, rules: Sequence[Rule], *given: Any) -> None:
+            names = {rule.id for rule in rules}
+            tried.append(names)
+            if "rule 5" in names:
+                raise TocsinError("refused", where="rule 5")
+            super().__init__(rules, *given)
 
-    monkeypatch.setattr(held, "stream", refuse)
-    learn(core, back, known(normaliser, own=own))
-    assert failures == 2, "in its group, and alone"
+    monkeypatch.setattr(lookback, "HitMaker", Refusing)
+    learn(core, back, known(normaliser, own=acts(many)))
     assert set(back.failed) == {"rule 5"}
     assert back.waiting() == 0
     assert len(alerts(held)) == many - 1
     assert "rule 5" in book.values[NAME]["due"], "the next start tries again"
+    assert max(map(len, tried)) == (4 if read == 0.0 else 1)
+
+
+def test_a_question_too_large_for_the_store_is_answered_by_reading(
+    core: Core, held: Store, leave: Leave, normaliser: Normaliser, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core.learn(known(normaliser, enabled=OFF))
+    back = opened(core, book)
+    back.plan(core.knowledge)
+    core.take(*leave([event("alarm")], 0, core.knowledge))
+    stream = held.stream
+
+    def small(where: Any, *given: Any, **more: Any) -> Any:
+        if where != TRUE:
+            raise BusyError("no memory for this")
+        return stream(where, *given, **more)
+
+    monkeypatch.setattr(held, "stream", small)
+    monkeypatch.setattr(lookback, "_READ", 1e12)
+    learn(core, back, known(normaliser))
+    assert rules_of(held) == ["query"]
 
 
 def test_a_busy_store_is_tried_again(

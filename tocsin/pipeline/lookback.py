@@ -26,7 +26,7 @@ from tocsin.errors import BusyError, quoted
 from tocsin.event import time as clock
 from tocsin.event.time import DAY
 from tocsin.lang import ir
-from tocsin.lang.ir import Correlation, Count, Query, any_of
+from tocsin.lang.ir import TRUE, Correlation, Count, Predicate, Query, any_of
 from tocsin.lang.lists import expand
 from tocsin.metrics import gauge
 from tocsin.pipeline.core import Core
@@ -36,8 +36,14 @@ from tocsin.ports import Hit, Span
 
 log = logging.getLogger(__name__)
 NAME: Final = "look-back"
-# Rules that one question to the store is asked for.
-AT_ONCE: Final = 24
+# Rules that look back together, and events that are read at once for them: what bounds the memory it takes.
+AT_ONCE: Final = 1_000
+ROWS: Final = 2_000
+# Measured (µs), for the choice between two ways: reading an event whole and matching it against many rules; asking the
+# store for one rule's candidates; what that costs for each event that there is.
+_READ: Final = 130.0
+_ASK: Final = 16_000.0
+_SCAN: Final = 0.6
 # Hits that core takes at once: alerts cost more than what a machine counts, and intake waits meanwhile.
 _SINGLE: Final = 200
 _COUNTED: Final = 50_000
@@ -157,7 +163,9 @@ class LookBacks:
             ]
         ready = [(rule, since - window(rule)) for rule, since in due if rule.generation == live[rule.id]]
         single = [each for each in ready if not isinstance(each[0].plan, Correlation)]
-        return sorted(single or ready, key=lambda each: (-each[1], each[0].id))[:AT_ONCE]
+        ordered = sorted(single or ready, key=lambda each: (-each[1], each[0].id))
+        now = clock.now()
+        return [each for each in ordered if now - each[1] <= 2 * (now - ordered[0][1])][:AT_ONCE]
 
     def _together(self, group: Sequence[tuple[Rule, int]]) -> None:
         try:
@@ -220,16 +228,32 @@ class LookBacks:
             self._feed(kept, None)
 
     def _pages(self, group: Sequence[tuple[Rule, int]]) -> Iterator[tuple[pa.RecordBatch, list[Hit]]]:
+        """The hits of some rules in order of time, page by page: out of all events of the span, or, where those are
+        many and the rules few, out of what the store says may be a rule's."""
         if not group:
             return
+        begin = min(begin for _, begin in group)
+        events = self.core.store.count(TRUE, Span(begin, None))
+        if not events:
+            return
+        if events * (_READ - _SCAN * len(group)) <= _ASK * len(group):
+            yield from self._hits(group, TRUE)
+            return
+        for rule, begin in group:
+            knowledge = self.core.knowledge
+            steps = knowledge.types[rule.type].steps(rule.plan)
+            where = candidates(expand(any_of(*(step.where for step in steps)), knowledge.lists))
+            try:
+                yield from self._hits([(rule, begin)], where)
+            except BusyError:  # one question may need more memory than a page of events
+                yield from self._hits([(rule, begin)], TRUE)
+
+    def _hits(self, group: Sequence[tuple[Rule, int]], where: Predicate) -> Iterator[tuple[pa.RecordBatch, list[Hit]]]:
         knowledge, store = self.core.knowledge, self.core.store
         begins = {rule.id: begin for rule, begin in group}
-        rules = [rule for rule, _ in group]
-        steps = [step for rule in rules for step in knowledge.types[rule.type].steps(rule.plan)]
-        maker = HitMaker(rules, knowledge.types, knowledge.names, knowledge.lists)
+        maker = HitMaker([rule for rule, _ in group], knowledge.types, knowledge.names, knowledge.lists)
         maker.ancestors = StoredAncestors(store)
-        where = candidates(expand(any_of(*(step.where for step in steps)), knowledge.lists))
-        for batch in store.stream(where, Span(min(begins.values()), None)):
+        for batch in store.stream(where, Span(min(begins.values()), None), rows=ROWS):
             if self._stopping.is_set():
                 return
             hits = [hit for hit in hits_of(maker.run(batch)) if hit.time >= begins[hit.rule]]

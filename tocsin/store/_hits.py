@@ -81,7 +81,7 @@ class Hits:
 
     def silenced(self, rule: str, name: str) -> int:
         """How many hits of a rule a list or exception has silenced."""
-        asked = "SELECT count() FROM hits WHERE rule = {rule:String} AND silenced = {name:String}"
+        asked = "SELECT uniqExact(id) FROM hits WHERE rule = {rule:String} AND silenced = {name:String}"
         return int(self._engine.rows(asked, {"rule": rule, "name": name})[0][0])
 
     def counts(self, span: Span = ALL_TIME) -> dict[tuple[str, str], int]:

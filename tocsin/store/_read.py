@@ -78,17 +78,19 @@ class Reader:
         found = found.rename_columns([name.removesuffix(_KEPT) for name in found.schema.names])
         return documents_of(found, table, wanted)
 
-    def stream(self, where: Predicate, span: Span = ALL_TIME, *, of: Table = "events") -> Iterator[pa.RecordBatch]:
-        """See `ports.EventReader`: time is cut into pieces of about 16,000 rows, each ordered by itself."""
+    def stream(
+        self, where: Predicate, span: Span = ALL_TIME, *, of: Table = "events", rows: int = SLICE
+    ) -> Iterator[pa.RecordBatch]:
+        """See `ports.EventReader`: time is cut into pieces of about so many rows, each ordered by itself."""
         table = TABLES[of]
         columns = ", ".join(quote(name) for name in table.columns)
         order = f"ORDER BY `@timestamp`, {table.tie}, {quote(table.id)}"
-        for piece in self._pieces(table, where, span):
+        for piece in self._pieces(table, where, span, rows):
             asked = self._asked(table, where, piece)
             found = self._engine.arrow(
                 f"SELECT {columns} FROM {table.source} WHERE {asked.where} {order}", asked.parameters
             )
-            yield from _cast(found, table).to_batches(max_chunksize=SLICE)
+            yield from _cast(found, table).to_batches(max_chunksize=rows)
 
     def count(self, where: Predicate, span: Span = ALL_TIME, *, of: Table = "events") -> int:
         """See `ports.EventReader`."""
@@ -311,17 +313,17 @@ class Reader:
             end = int(high) + 1 if end is None else end
         return start, max(end, start + 1)
 
-    def _pieces(self, table: Readable, where: Predicate, span: Span) -> Iterator[Span]:
-        """The span in pieces of about `SLICE` matches, in order; one is larger only where a single µs is."""
+    def _pieces(self, table: Readable, where: Predicate, span: Span, rows: int) -> Iterator[Span]:
+        """The span in pieces of about so many matches, in order; one is larger only where a single µs is."""
         found = self.histogram(where, span, of=table.name, buckets=1024)
         counts = found.counts[""]
         low = held = 0
         for place, number in enumerate([*counts, 0]):
             last = place == len(counts)
-            if held and (last or held + number > SLICE):
+            if held and (last or held + number > rows):
                 piece = Span(found.start + low * found.width, found.start + place * found.width)
-                if held > SLICE and found.width > 1:
-                    yield from self._pieces(table, where, piece)  # one bucket: at most six deep, from years to µs
+                if held > rows and found.width > 1:
+                    yield from self._pieces(table, where, piece, rows)  # one bucket: at most six deep, from years to µs
                 else:
                     yield piece
                 held = 0
