@@ -79,3 +79,14 @@ def test_a_closed_store_answers_nobody(folder: Path) -> None:
         opened.count(TRUE)
     with store.open(f"chdb://{folder}") as again:
         assert again.count(TRUE) == 0
+
+
+def test_parts_with_dictionaries_of_their_own_are_read_as_one(held: Store, events: Make) -> None:
+    held._engine.command("SYSTEM STOP MERGES events")
+    for part in range(4):
+        rows = [{f"own.{part}": [str(part)], "user.name": f"u{part}"}] * 3000
+        held.insert(f"0:{part}", events(rows, seed=str(part)))
+    found = held._engine.arrow("SELECT `tocsin.fields`, `tocsin.types`, `user.name` FROM events")
+    assert found.num_rows == 12_000
+    assert {str(row) for row in found.column(0).to_pylist()} == {f"[('own.{part}', ['{part}'])]" for part in range(4)}
+    assert set(found.column(2).cast("string").to_pylist()) == {"u0", "u1", "u2", "u3"}
