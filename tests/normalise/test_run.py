@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import orjson
 import pyarrow as pa
 import pytest
 
@@ -185,3 +187,28 @@ def test_all_products_aliases_and_streams_are_told() -> None:
     everything = Normaliser()
     assert everything.aliases
     assert all("." in name for name in everything.streams)
+
+
+@pytest.mark.parametrize(
+    "dataset", ["zeek.http", "nginx.access", "iptables.log", "windows.sysmon_operational", "nginx.error"]
+)
+def test_a_document_that_was_mapped_before_keeps_its_data_set(dataset: str) -> None:
+    normaliser = Normaliser()
+
+    def read(document: dict[str, Any], product: str | None = None) -> list[str]:
+        line = Chunk("ndjson", orjson.dumps(document), Origin("scan", product=product))
+        return list(
+            normaliser.run([Frame(0, 0, 1_718_100_000_000_000, line)]).batch.column("event.dataset").to_pylist()
+        )
+
+    named = {
+        "event.dataset": dataset,
+        "@timestamp": "2026-01-01T00:00:00Z",
+        "message": "of no format",
+        "host.name": "h",
+    }
+    assert read({**named, "source": {"ip": "10.0.0.1"}}) == [dataset]
+    assert read({**named, "event.outcome": "failure"}) == [dataset]
+    assert read({**named, "log": {"level": "error"}}) == [dataset]
+    assert read(named) == ["tocsin.unparsed"]
+    assert read({**named, "source": {"ip": "10.0.0.1"}}, "zeek.http") == ["tocsin.unparsed"]

@@ -22,6 +22,14 @@ from tocsin.normalise._frames import Parsed
 from tocsin.normalise._syslog import from_document, head, is_document
 
 _CACHE: Final = 8192
+# What of ECS a mapping fills; shippers fill agent, ecs, host, log.file and input, and name the data set.
+# fmt: off
+_SAYS_WHAT: Final = frozenset({
+    "client", "destination", "dll", "dns", "email", "file", "http", "network", "observer", "powershell", "process",
+    "registry", "related", "rule", "server", "source", "tls", "url", "user", "user_agent",
+})
+# fmt: on
+_MARKS: Final = (("event", "category"), ("event", "type"), ("event", "action"), ("event", "outcome"), ("log", "level"))
 # logs-DATASET-NAMESPACE, also as the backing index of a data stream
 _INDEX: Final = re.compile(r"(?:\.ds-)?(?:logs|metrics)-([^-]{1,120})-[^-]", re.ASCII)
 
@@ -125,6 +133,12 @@ class Router:
             where="--as",
             hint="there are " + ", ".join(sorted(self._products)),
         )
+
+    def rest(self, kind: str) -> Route:
+        """Who takes what nobody claims of a kind. Raises `PluginError` where nobody does."""
+        for _, route in self._rest.get(kind, ()):
+            return route
+        raise PluginError("no product takes the records that nobody claims", where="tocsin.normalise")
 
     def groups(self, frames: Sequence[Frame], parsed: Parsed) -> dict[Route, list[int]]:
         """The rows of each stream, in input order; rows with a reason are in none."""
@@ -300,6 +314,16 @@ def _named(path: str, pattern: str) -> bool:
     """Whether a pattern names the file: by its base name, or by the end of its whole path where it has a slash."""
     name = path.rpartition("/")[2]
     return fnmatchcase(path, "*" + pattern) if "/" in pattern else fnmatchcase(name, pattern)
+
+
+def is_mapped(document: dict[str, Any]) -> bool:
+    """Whether a document that names its data set says in ECS what happened, and is no shipper's envelope around a
+    record that is still to be read."""
+    if "winlog" in document or not _datasets(document):
+        return False
+    if any(str(name).partition(".")[0] in _SAYS_WHAT for name in document):
+        return True
+    return any(_at(document, *path) is not None for path in _MARKS)
 
 
 @lru_cache(maxsize=4096)

@@ -24,7 +24,7 @@ from tocsin.event.schema import OVERFLOW, SCHEMA
 from tocsin.lang.fields import Alias
 from tocsin.normalise import Product, SourceHealth, StreamInfo
 from tocsin.normalise._frames import Parsed, read
-from tocsin.normalise._route import Route, Router
+from tocsin.normalise._route import Route, Router, is_mapped
 from tocsin.ports import PROCESS_SCHEMA
 
 PACKAGE: Final = "tocsin.normalise"
@@ -104,15 +104,27 @@ class Normaliser:
         reasons = dict(parsed.reasons)
         batches: list[pa.RecordBatch] = []
         places: list[list[int]] = []
+        there: list[int] = []
         for route, rows in self.router.groups(frames, parsed).items():
             product = self._products[route.product]
             batch, rejected = self._normalised(product, route, _select(frames, parsed, rows, self._keep))
             if rejected:
                 reasons.update((rows[place], reason) for place, reason in rejected.items())
+                there.extend(self._mapped_already(frames, parsed, [rows[place] for place in rejected]))
                 rows = [row for place, row in enumerate(rows) if place not in rejected]
             if rows:
                 batches.append(batch)
                 places.append(rows)
+        if there:
+            rest = self.router.rest("document")
+            batch, lost = self._normalised(
+                self._products[rest.product], rest, _select(frames, parsed, there, self._keep)
+            )
+            for row in there:
+                del reasons[row]
+            reasons.update((there[place], reason) for place, reason in lost.items())
+            batches.append(batch)
+            places.append([row for place, row in enumerate(there) if place not in lost])
         if reasons:
             refused = sorted(reasons)
             batches.append(_unparsed([reasons[row] for row in refused]))
@@ -121,6 +133,15 @@ class Normaliser:
             return Result(_none(), _no_process()), parsed
         batch = _completed(interleaved(batches, places), frames, parsed, None if self._keep else reasons)
         return Result(batch, self.processes(batch), _health(batch, frames, parsed, reasons)), parsed
+
+    def _mapped_already(self, frames: Sequence[Frame], parsed: Parsed, rows: Iterable[int]) -> list[int]:
+        """Of refused rows those whose document has been mapped to ECS before it came: it keeps the name of its data
+        set, though nothing of what the product reads is left in it. What the user said it is stays refused."""
+        return [
+            row
+            for row in rows
+            if frames[parsed.frames[row]].chunk.origin.product is None and is_mapped(parsed.documents[row])
+        ]
 
     def _normalised(self, product: Product, route: Route, records: Records) -> tuple[pa.RecordBatch, dict[int, str]]:
         """What the product makes of the records. Where it raises, the batch is halved: documents of too many names fit

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pyarrow as pa
+
 from tocsin.event import time
 from tocsin.event.batch import BatchBuilder
 from tocsin.event.records import Columns, Records, explode
 from tocsin.lang.fields import Alias
-from tocsin.normalise import Claim, Normalised, Product, StreamInfo
+from tocsin.normalise import Claim, Normalised, Product, StreamInfo, _derived
 from tocsin.normalise._columns import first, joined, moments_of, related_ips
 from tocsin.normalise._route import index_dataset
 
@@ -60,11 +62,17 @@ class Ecs:
         module = _texts(columns.pop("event.module", None), n)
         builder.put("event.module", first(module, [name.partition(".")[0] or None for name in named]))
         builder.put("event.kind", first(_texts(columns.pop("event.kind", None), n), ["event"] * n))
+        _derived.complete(columns)
+        _derived.canonical_text(builder, columns)
         _relate(builder, columns)
         for name, values in columns.items():
             if name not in _DROPPED:
                 builder.source(name, values)
         return Normalised(builder.finish(), [])
+
+    def processes(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The processes that documents say were started, as rows of `PROCESS_SCHEMA`."""
+        return _derived.processes(batch)
 
 
 def _one(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Documents as they are: dotted or nested names, no mapping and nothing added.
+"""Documents as they are: dotted or nested names, no mapping; only canonical command text is added, which rules look at.
 
 `--timestamp-field`, `--event-category-field` and `--tiebreaker-field` name what EQL needs where a document calls it
 otherwise (`configured`). No record comes here by itself, only by `--as raw`.
@@ -10,7 +10,7 @@ from tocsin.event import time
 from tocsin.event.batch import BatchBuilder
 from tocsin.event.records import Columns, Records, explode
 from tocsin.lang.fields import Alias
-from tocsin.normalise import Normalised, Product, StreamInfo
+from tocsin.normalise import Normalised, Product, StreamInfo, _derived
 from tocsin.normalise._columns import moments_of
 
 
@@ -36,6 +36,7 @@ class Raw:
             builder.put("@timestamp", stamps)
             if beyond is not None:
                 builder.overflow("@timestamp", beyond)
+        _derived.canonical_text(builder, columns)
         for name, values in self._renamed(columns).items():
             if name != "@timestamp" or self._timestamp != "@timestamp":
                 builder.source(name, values)
