@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -182,6 +182,56 @@ def test_people_split_and_merge(kept: Held) -> None:
     merged = Decisions(split=split.split, merged={frozenset(("x", "d"))})
     kept.put(kept.alerts["x"], decisions=merged)
     assert kept.stored() == {minted("a"): ["a", "b"], minted("c"): ["c", "d", "x"]}
+
+
+class Said(NamedTuple):
+    """A decision as the state keeps it."""
+
+    id: int
+    kind: str
+    left: tuple[str, ...]
+    right: tuple[str, ...]
+
+
+def test_what_stays_when_one_is_split_off_stays_together(kept: Held) -> None:
+    """a and c share a key through the alert between them: without it they share it still."""
+    kept.put(alert("a", 0, "R1", "k:1"), alert("b", 1, "R2", "k:1"), alert("c", 2, "R3", "k:1"))
+    kept.incidents.decisions = Decisions.of([Said(1, "split", ("b",), ("a", "c"))])
+    (changed,) = kept.put(kept.alerts["a"])
+    assert kept.stored() == {minted("a"): ["a", "c"]}
+    assert changed["tocsin.incident.decisions"] == 1
+    kept.put(alert("d", 3, "R1", "k:1"))
+    assert kept.stored() == {minted("a"): ["a", "c", "d"]}
+
+
+def test_of_two_decisions_the_later_holds(kept: Held) -> None:
+    kept.put(alert("a", 0, "R1", "k:1"), alert("b", 1, "R2", "k:1"))
+    kept.put(alert("x", 200_000, "R1", "k:2"), alert("y", 200_001, "R2", "k:2"))
+    taken = [Said(1, "merge", ("x", "y"), ("a", "b"))]
+    kept.incidents.decisions = Decisions.of(taken)
+    changed = kept.put(kept.alerts["x"])
+    assert kept.stored() == {minted("a"): ["a", "b", "x", "y"]}
+    into = {each["tocsin.incident.id"]: each.get("tocsin.incident.into") for each in changed}
+    assert into == {minted("a"): None, minted("x"): minted("a")}
+    kept.change("x", tocsin__alert__state="withdrawn")
+    assert kept.stored() == {minted("a"): ["a", "b", "y"]}, "it holds by the others"
+    taken.append(Said(2, "split", ("y",), ("a", "b")))
+    kept.incidents.decisions = Decisions.of(taken)
+    kept.put(kept.alerts["y"], kept.alerts["a"])  # whoever decides has all of both sides looked at
+    assert kept.stored() == {minted("a"): ["a", "b"]}
+    taken.append(Said(3, "merge", ("a",), ("y",)))
+    kept.incidents.decisions = Decisions.of(taken)
+    kept.put(kept.alerts["y"])
+    assert kept.stored() == {minted("a"): ["a", "b", "y"]}
+
+
+def test_what_is_split_off_says_where_from(kept: Held) -> None:
+    kept.put(*(alert(f"a{n}", n, f"R{n}", "k:1") for n in range(4)))
+    kept.incidents.decisions = Decisions.of([Said(1, "split", ("a2", "a3"), ("a0", "a1"))])
+    changed = kept.put(kept.alerts["a3"])
+    assert kept.stored() == {minted("a0"): ["a0", "a1"], minted("a2"): ["a2", "a3"]}
+    came = {each["tocsin.incident.id"]: each.get("tocsin.incident.split_from") for each in changed}
+    assert came == {minted("a0"): None, minted("a2"): minted("a0")}
 
 
 def test_membership_does_not_depend_on_the_order_of_arrival() -> None:

@@ -80,3 +80,21 @@ def test_the_mirror_is_told_what_changed(opened: State) -> None:
     assert [each.id for each in opened.triage.changed_since(moment)] == sorted(many)
     assert opened.triage.changed_since(moment + 1) == []
     assert changed["a7"].mirrored()["status"] == "closed"
+
+
+def test_history_says_who_changed_what_and_nothing_else(opened: State) -> None:
+    opened.triage.change(["i"], "incident", by="ann", status="acknowledged", add_tags=["x"])
+    opened.triage.change(["i"], "incident", by="bob", assignee="carl")
+    opened.triage.change(["i"], "incident", by="bob", status="acknowledged")
+    opened.triage.change(["i"], "incident", by="carl", status="closed", verdict="benign")
+    opened.triage.change(["i"], "incident", by="carl", status="open", assignee="")
+    assert [(deed.by, deed.what, deed.value) for deed in opened.triage.history("i")] == [
+        ("ann", "status", "acknowledged"),
+        ("bob", "assignee", "carl"),
+        ("carl", "status", "closed"),
+        ("carl", "verdict", "benign"),
+        ("carl", "status", "open"),
+        ("carl", "verdict", ""),
+        ("carl", "assignee", ""),
+    ]
+    assert opened.triage.history("other") == []

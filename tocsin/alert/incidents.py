@@ -8,11 +8,10 @@ nobody: they are found through the alerts that stand for them.
 
 from __future__ import annotations
 
-import itertools
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from tocsin.alert.join import weight
 from tocsin.alert.recent import Recent
@@ -33,6 +32,30 @@ _WHY: Final = {
 _MOST: Final = 50_000
 _KEYS: Final = 1_000
 _SUPPRESS: Final = "suppress:"
+# Alerts of each side that hold a merge.
+_HOLD: Final = 3
+# How many alerts of a key are looked at for one that another isn't split from.
+_BACK: Final = 500
+
+
+class Decided(Protocol):
+    """One decision (`state.decisions`): two sets of alerts that are merged or split."""
+
+    @property
+    def id(self) -> int:
+        """Its number."""
+
+    @property
+    def kind(self) -> str:
+        """merge or split."""
+
+    @property
+    def left(self) -> Sequence[str]:
+        """Alerts of one side."""
+
+    @property
+    def right(self) -> Sequence[str]:
+        """Alerts of the other."""
 
 
 @dataclass(slots=True)
@@ -41,6 +64,28 @@ class Decisions:
 
     split: set[frozenset[str]] = field(default_factory=set)
     merged: set[frozenset[str]] = field(default_factory=set)
+    about: dict[str, set[int]] = field(default_factory=dict)  # alert → the numbers of the decisions that name it
+
+    @classmethod
+    def of(cls, taken: Iterable[Decided]) -> Decisions:
+        """What decisions come to, oldest first: of two about the same pair the later holds. A merge holds on by some
+        alerts of each side, so that it outlives one of them."""
+        made = cls()
+        for each in taken:
+            for uuid in (*each.left, *each.right):
+                made.about.setdefault(uuid, set()).add(each.id)
+            pairs = {frozenset((one, two)) for one in each.left for two in each.right}
+            if each.kind == "split":
+                made.split |= pairs
+                made.merged -= pairs
+            else:
+                made.split -= pairs
+                made.merged |= {frozenset((one, two)) for one in each.left[:_HOLD] for two in each.right[:_HOLD]}
+        return made
+
+    def number(self, alerts: Iterable[str]) -> int:
+        """How many decisions name one of these alerts."""
+        return len(set().union(*(self.about.get(uuid, ()) for uuid in alerts))) if self.about else 0
 
 
 @dataclass(slots=True)
@@ -61,6 +106,7 @@ class Incidents:
         self._events = events
         self._store = store
         self._recent = recent
+        self.decisions = Decisions()
 
     def update(
         self, alerts: Sequence[Document], decisions: Decisions | None = None
@@ -69,7 +115,7 @@ class Incidents:
 
         Gives the incidents that are new or changed, written, and which alert belongs to which incident now ("" where
         it left one), for `AlertEngine.assign`, the only writer of alerts."""
-        decided = decisions or Decisions()
+        decided = decisions or self.decisions
         seeds = {str(a["kibana.alert.uuid"]): a for a in alerts if _counts(a)}
         gone = [a for a in alerts if not _counts(a) and a.get("tocsin.alert.incident")]
         for uuid, other in self._members({str(a["tocsin.alert.incident"]) for a in gone}).items():
@@ -89,10 +135,10 @@ class Incidents:
         self._own(components, known)
         changed: dict[str, Document] = {}
         for component in components:
-            incident = self._incident(component, known, moved)
+            incident = self._incident(component, known, moved, decided)
             if incident is not None:
                 changed[str(incident["tocsin.incident.id"])] = incident
-            changed.update((each, _ended(known[each], "merged")) for each in component.merged)
+            changed.update((each, _ended(known[each], "merged", component.id)) for each in component.merged)
         living = {component.id for component in components if component.id}
         ended = [each for each in known if each not in living and each not in changed]
         if ended:  # of those that nobody took over, some may still have members that these alerts don't touch
@@ -158,7 +204,9 @@ class Incidents:
             else:
                 owner.id = each
 
-    def _incident(self, component: _Component, known: Mapping[str, Document], moved: dict[str, str]) -> Document | None:
+    def _incident(
+        self, component: _Component, known: Mapping[str, Document], moved: dict[str, str], decided: Decisions
+    ) -> Document | None:
         """The incident of one component, None where nothing of it changed; says which alerts moved."""
         members = component.members
         rules = {str(a["kibana.alert.rule.uuid"]) for a in members}
@@ -167,7 +215,9 @@ class Incidents:
             component.id, component.merged = "", []
             moved.update((str(a["kibana.alert.uuid"]), "") for a in members if _held(a))
             return None
+        came_from = str((before or {}).get("tocsin.incident.split_from") or "")
         if not component.id:
+            came_from = next((each for each in component.held() if each in known), "")
             # What was split off may mint an id that its other half goes on with.
             mints = (stable_id("incident", uuid) for uuid in _uuids(members))
             component.id = next((each for each in mints if each not in known), stable_id(*_uuids(members)))
@@ -175,6 +225,11 @@ class Incidents:
         for each in (before or {}, *(known[each] for each in component.merged)):
             aliases.update(_listed(each.get("tocsin.incident.aliases")))
         document = _document(component.id, members, component.edges, sorted(aliases), before)
+        if number := decided.number(_uuids(members)):
+            document["tocsin.incident.decisions"] = number
+            document["tocsin.incident.signature"] = stable_id(document["tocsin.incident.signature"], number)
+        if came_from:
+            document["tocsin.incident.split_from"] = came_from
         for alert in members:
             if alert.get("tocsin.alert.incident") != component.id:
                 moved[str(alert["kibana.alert.uuid"])] = component.id
@@ -202,9 +257,11 @@ class _Component:
         return {stable_id("incident", uuid) for uuid in _uuids(self.members)}
 
 
-def _ended(incident: Document, state: str) -> Document:
+def _ended(incident: Document, state: str, into: str = "") -> Document:
     version = int(incident.get("tocsin.incident.version") or 0) + 1
     document = {name: value for name, value in incident.items() if not name.startswith("_")}
+    if into:
+        document["tocsin.incident.into"] = into
     return {**document, "tocsin.incident.state": state, "tocsin.incident.version": version}
 
 
@@ -244,7 +301,8 @@ def _components(whole: Mapping[str, Document], decisions: Decisions) -> Iterable
 
 
 def _edges(whole: Mapping[str, Document], decisions: Decisions) -> list[Edge]:
-    """For each key the alerts that have it, in time order, each joined to the one before it: enough for components."""
+    """For each key the alerts that have it, in time order, each joined to the last before it that it isn't split from:
+    enough for components."""
     by_key: dict[str, list[tuple[int, str]]] = {}
     for uuid, alert in whole.items():
         for key in _keys(alert):
@@ -252,9 +310,14 @@ def _edges(whole: Mapping[str, Document], decisions: Decisions) -> list[Edge]:
     edges = []
     for key, holders in by_key.items():
         holders.sort()
-        for (earlier, first), (later, second) in itertools.pairwise(holders):
-            if later - earlier <= DAY:
-                edges.append(Edge(first, second, key, weight(key), later))
+        for place, (later, second) in enumerate(holders):
+            for before in range(place - 1, max(-1, place - 1 - _BACK), -1):
+                earlier, first = holders[before]
+                if later - earlier > DAY:
+                    break
+                if not decisions.split or frozenset((first, second)) not in decisions.split:
+                    edges.append(Edge(first, second, key, weight(key), later))
+                    break
     for pair in decisions.merged:
         if pair <= set(whole):
             first, second = sorted(pair, key=lambda uuid: (_moment(whole[uuid]), uuid))

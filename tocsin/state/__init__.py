@@ -12,6 +12,7 @@ from typing import Self
 from tocsin.state._database import Database, migrate
 from tocsin.state.audit import Audit
 from tocsin.state.cursors import Cursors
+from tocsin.state.decisions import Decisions
 from tocsin.state.keys import Keys
 from tocsin.state.lists import Lists
 from tocsin.state.outbox import Outbox
@@ -33,6 +34,7 @@ class State:
         self._database = database
         self.audit = Audit(database)
         self.cursors = Cursors(database)
+        self.decisions = Decisions(database)
         self.keys = Keys(database)
         self.lists = Lists(database)
         self.outbox = Outbox(database)

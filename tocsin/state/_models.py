@@ -130,6 +130,32 @@ class TriageRow(Base):
     changed_by: Mapped[str] = mapped_column(String(64))
 
 
+class DecisionRow(Base):
+    """Alerts that people merged into one incident, or split."""
+
+    __tablename__ = "decisions"
+    __table_args__ = (CheckConstraint("kind IN ('merge', 'split')", name="kind"),)
+    id: Mapped[int] = mapped_column(Counted, primary_key=True, autoincrement=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    left: Mapped[list[str]]
+    right: Mapped[list[str]]
+    time: Mapped[int]
+    by: Mapped[str] = mapped_column(String(64))
+    applied: Mapped[bool] = mapped_column(default=False)
+
+
+class DeedRow(Base):
+    """What somebody did to an alert or incident: its history."""
+
+    __tablename__ = "deeds"
+    id: Mapped[int] = mapped_column(Counted, primary_key=True, autoincrement=True)
+    subject: Mapped[str] = mapped_column(String(128), index=True)
+    time: Mapped[int]
+    by: Mapped[str] = mapped_column(String(64))
+    what: Mapped[str] = mapped_column(String(16))
+    value: Mapped[str] = mapped_column(Text)
+
+
 class NoteRow(Base):
     """What somebody wrote about an alert or incident."""
 

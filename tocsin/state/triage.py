@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from tocsin.errors import ConflictError, UsageError, quoted
 from tocsin.event import time
 from tocsin.state._database import Database
-from tocsin.state._models import NoteRow, TriageRow
+from tocsin.state._models import DeedRow, NoteRow, TriageRow
 
 Status = Literal["open", "acknowledged", "closed"]
 Verdict = Literal["true_positive", "false_positive", "benign", "duplicate"]
@@ -19,6 +19,7 @@ STATUSES: Final[tuple[Status, ...]] = ("open", "acknowledged", "closed")
 VERDICTS: Final[tuple[Verdict, ...]] = ("true_positive", "false_positive", "benign", "duplicate")
 MOST_TAGS: Final = 100
 _PART: Final = 500
+_TOLD: Final = ("status", "verdict", "assignee")
 
 
 class Note(NamedTuple):
@@ -27,6 +28,15 @@ class Note(NamedTuple):
     author: str
     time: int
     text: str
+
+
+class Deed(NamedTuple):
+    """What somebody did: `what` is status, verdict, assignee, merge or split; `value` what it became ("" is none)."""
+
+    time: int
+    by: str
+    what: str
+    value: str
 
 
 class Decision(NamedTuple):
@@ -107,12 +117,16 @@ class Triage:
                 if row is None:
                     row = TriageRow(id=id_, kind=kind, status="open", verdict=None, assignee=None, tags=[], revision=0)
                     session.add(row)
+                before = (row.status, row.verdict, row.assignee)
                 row.status = status or row.status
                 row.verdict = verdict or (None if status in ("open", "acknowledged") else row.verdict)
                 row.assignee = row.assignee if assignee is None else assignee or None
                 kept = [tag for tag in row.tags if tag not in remove_tags]
                 row.tags = list(dict.fromkeys([*kept, *added]))[:MOST_TAGS]
                 row.revision, row.changed, row.changed_by = held + 1, now, by
+                for what, old, new in zip(_TOLD, before, (row.status, row.verdict, row.assignee), strict=True):
+                    if old != new:
+                        session.add(DeedRow(subject=id_, time=now, by=by[:64], what=what, value=new or ""))
                 out[id_] = _decision(id_, row, ())
             session.flush()
         notes = self.get(out)
@@ -126,6 +140,12 @@ class Triage:
         with self._database.write() as session:
             session.add(NoteRow(subject=id_, author=note.author, time=note.time, text=note.text))
         return note
+
+    def history(self, id_: str) -> list[Deed]:
+        """What people did to an alert or incident, oldest first."""
+        asked = select(DeedRow).where(DeedRow.subject == id_).order_by(DeedRow.id)
+        with self._database.read() as session:
+            return [Deed(row.time, row.by, row.what, row.value) for row in session.scalars(asked)]
 
     def changed_since(self, moment: int, limit: int = 10_000) -> list[Decision]:
         """Decisions changed at or after a moment (µs), oldest first, without notes: what the store's mirror may lack

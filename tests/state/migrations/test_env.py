@@ -25,5 +25,5 @@ def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
     for _ in range(2):
         migrate(database.engine)
         with database.engine.connect() as connection:
-            assert MigrationContext.configure(connection).get_current_revision() == "0001"
+            assert MigrationContext.configure(connection).get_current_revision() == "0002"
     database.close()

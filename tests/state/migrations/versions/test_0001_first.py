@@ -14,6 +14,8 @@ def test_up_and_down_again_leaves_nothing() -> None:
     engine = sa.create_engine("sqlite://")
     with engine.begin() as connection, Operations.context(MigrationContext.configure(connection)):
         first.upgrade()
-        assert set(sa.inspect(connection).get_table_names()) == set(Base.metadata.tables)
+        made = set(sa.inspect(connection).get_table_names())
+        assert made
+        assert made <= set(Base.metadata.tables)
         first.downgrade()
         assert sa.inspect(connection).get_table_names() == []
