@@ -219,7 +219,7 @@ def test_of_two_decisions_the_later_holds(kept: Held) -> None:
     kept.incidents.decisions = Decisions.of(taken)
     kept.put(kept.alerts["y"], kept.alerts["a"])  # whoever decides has all of both sides looked at
     assert kept.stored() == {minted("a"): ["a", "b"]}
-    taken.append(Said(3, "merge", ("a",), ("y",)))
+    taken.append(Said(3, "merge", ("a", "b"), ("y",)))
     kept.incidents.decisions = Decisions.of(taken)
     kept.put(kept.alerts["y"])
     assert kept.stored() == {minted("a"): ["a", "b", "y"]}
