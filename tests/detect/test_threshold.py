@@ -64,6 +64,20 @@ def test_groups_do_not_mix_and_null_is_a_group() -> None:
     assert sorted(item.group["source.ip"] or "" for item in firings(found)) == ["", "a", "b"]
 
 
+def test_a_field_of_the_group_may_be_missing_where_the_rule_says_so() -> None:
+    extension = {
+        "optional_by": ["b"],
+        "unless_common": {"query": "*", "by": ["b"], "distinct": "a", "at_least": 5},
+    }
+    given = {"type": "threshold", "query": "*", "threshold": {"field": ["a", "b"], "value": 3}}
+    plan = TYPE.lower(given, extension, Lowering(Names(), ListTable({}), "r.toml"))
+    assert isinstance(plan, Count)
+    assert [step.nullable for step in TYPE.steps(plan)] == [(False, True), (True,)]
+    assert TYPE.steps(lowered())[0].nullable == (False,)
+    with pytest.raises(TocsinError, match="no field of the threshold"):
+        TYPE.lower(given, {"optional_by": ["c"]}, Lowering(Names(), ListTable({}), "r.toml"))
+
+
 def test_an_event_counts_once_however_often_it_comes() -> None:
     assert run(rule(COUNT), [[hit(0), hit(0), hit(1)], [hit(1), hit(0)]])[0] == []
 

@@ -12,6 +12,7 @@ Format: https://github.com/elastic/detection-rules (`rule`, `metadata`, `transfo
                                  "silence"; query (KQL): the list counts for these events only; beaten_by: not for
                                  values of that other list
     [[tocsin.severity]]          severity, query (KQL): the first that holds overrides
+    optional_by = ["host.name"] fields of a threshold's group that may be missing (null is a group then)
     [tocsin.unless_common]       query (KQL), by, distinct, at_least: a threshold's veto
     [tocsin.correlation]         window, minimum, observers; [[tocsin.correlation.leg]] name, rules, by;
                                  [[tocsin.correlation.raise]] rules, by, within, severity
@@ -35,7 +36,8 @@ from tocsin.lang import kql
 from tocsin.lang.ir import Count, InList, Plan, Predicate, Query, Sequence, all_of, any_of, digest, negate
 
 _OURS: Final = frozenset(
-    {"misses", "incident", "sibling_of", "reason", "join", "list", "severity", "unless_common", "correlation"}
+    {"misses", "incident", "sibling_of", "reason", "join", "list", "severity", "unless_common", "optional_by"}
+    | {"correlation"}
 )
 _KNOWN: Final = frozenset(
     [

@@ -36,7 +36,8 @@ class _Threshold:
         entry = rule.get("threshold")
         if not isinstance(entry, dict) or int(entry.get("value", 0)) < 1:
             raise TocsinError("a threshold rule needs [rule.threshold] with value >= 1", where=given.where)
-        by = entry.get("field", [])
+        names = entry.get("field", [])
+        by = tuple(given.names.field(name) for name in ([names] if isinstance(names, str) else names))
         cardinality = entry.get("cardinality", [])
         if isinstance(cardinality, dict):
             cardinality = [cardinality]
@@ -50,22 +51,23 @@ class _Threshold:
             distinct, low = (given.names.field(cardinality[0]["field"]),), int(cardinality[0]["value"])
         return Count(
             where=kql.parse(str(rule.get("query", "")), given.names),
-            by=tuple(given.names.field(name) for name in ([by] if isinstance(by, str) else by)),
+            by=by,
             window=duration(str(rule.get("from", _DEFAULT_WINDOW)), given.where),
             low=low,
             distinct=distinct,
             events=events,
             unless=_common(extension.get("unless_common"), given),
+            optional_by=_optional(extension.get("optional_by", []), by, given),
         )
 
     def steps(self, plan: Count) -> tuple[StepSpec, ...]:
-        nullable = tuple(False for _ in plan.by)
+        nullable = plan.optional_by or (False,) * len(plan.by)
         steps = [StepSpec(plan.where, plan.by, plan.distinct, nullable)]
         if plan.unless:
             # Its key is the part that both share; the values are what must not be common to many.
-            steps.append(
-                StepSpec(plan.unless.where, plan.unless.by, (plan.unless.distinct,), (False,) * len(plan.unless.by))
-            )
+            optional = {each.name for each, null in zip(plan.by, nullable, strict=True) if null}
+            shared = tuple(each.name in optional for each in plan.unless.by)
+            steps.append(StepSpec(plan.unless.where, plan.unless.by, (plan.unless.distinct,), shared))
         return tuple(steps)
 
     def machine(self, rule: Rule, reader: HitReader) -> Machine | None:
@@ -74,6 +76,13 @@ class _Threshold:
             return _Vetoed(rule, rule.plan, rule.plan.unless, reader)
         plan = rule.plan
         return Keyed(rule, reader, 4 * plan.window + _SLACK, lambda key: Counted(rule, plan, key))
+
+
+def _optional(names: Sequence[str], by: Sequence[Field], given: Lowering) -> tuple[bool, ...]:
+    optional = {given.names.field(name).name for name in names}
+    if unknown := sorted(optional.difference(each.name for each in by)):
+        raise TocsinError(f"optional_by names {unknown[0]}, which is no field of the threshold", where=given.where)
+    return tuple(each.name in optional for each in by) if optional else ()
 
 
 def _common(entry: Mapping[str, Any] | None, given: Lowering) -> Common | None:

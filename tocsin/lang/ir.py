@@ -285,7 +285,8 @@ class Count:
     """So many events of a group within a sliding window (a threshold, Sigma's event_count and value_count).
 
     Fires while `low <= n <= high` of events, or of distinct values of `distinct` (null is none) among at least `events`
-    events, per value of `by` within `window` µs.
+    events, per value of `by` within `window` µs. An event that lacks a field of `by` is in no group, but where
+    `optional_by` (a flag a field) says that null is a value.
     """
 
     where: Predicate
@@ -296,6 +297,7 @@ class Count:
     distinct: tuple[Field, ...] = ()
     events: int = 1
     unless: Common | None = None
+    optional_by: tuple[bool, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
