@@ -83,6 +83,32 @@ def test_the_client_is_what_a_trusted_proxy_says() -> None:
     ]
 
 
+def test_behind_a_trusted_proxy_the_documents_own_client_counts() -> None:
+    batch = widened(
+        5,
+        source__ip=["10.20.1.10", "203.0.113.9", None, "10.20.1.10", "10.20.1.10"],
+        client__ip=["203.0.113.7", "1.1.1.1", "203.0.113.7", "203.0.113.7", None],
+        network__forwarded_ip=[None, None, None, "203.0.113.8", None],
+    )
+    assert told(batch, "tocsin.client.ip") == [
+        "203.0.113.7",
+        "203.0.113.9",
+        "203.0.113.7",
+        "203.0.113.8",
+        "10.20.1.10",
+    ]
+
+
+def test_a_hop_may_have_a_port() -> None:
+    header = "http__request__headers__x-forwarded-for"
+    given = {header: ["203.0.113.7:4711", "[2001:db8::7]:80, 127.0.0.1:81", "2001:db8::8"]}
+    assert told(widened(3, source__ip=["10.20.1.10"] * 3, **given), "tocsin.client.ip") == [
+        "203.0.113.7",
+        "2001:db8::7",
+        "2001:db8::8",
+    ]
+
+
 def test_without_anything_to_work_out_all_are_missing() -> None:
     batch = widened(2)
     assert all(told(batch, name) == [None, None] for name in COLUMNS)

@@ -1,7 +1,7 @@
 """The client of a request: the sender's address, or what a trusted proxy says of it (`tocsin.client.ip`).
 
 X-Forwarded-For counts only behind an address of the list `trusted_proxies`: read from the right, the first address
-that isn't a trusted proxy itself is the client
+that isn't a trusted proxy itself is the client; without such a header it is the document's own `client.ip`
 (https://developer.mozilla.org/docs/Web/HTTP/Headers/X-Forwarded-For#selecting_an_ip_address).
 """
 
@@ -16,7 +16,9 @@ from tocsin.ports import Document, Lists
 FIELD: Final = "tocsin.client.ip"
 LIST: Final = "trusted_proxies"
 PEERS: Final = ("source.ip", "client.ip", "source.address")
+# From the left; what the document itself calls the client stands before all hops.
 FORWARDED: Final = (
+    "client.ip",
     "network.forwarded_ip",
     "http.request.headers.x-forwarded-for",
     "http.request.headers.X-Forwarded-For",
@@ -39,7 +41,7 @@ class Clients:
         if self.trusted(peer):
             hops = [hop for value in forwarded for hop in str(value).split(",")]
             for hop in reversed(hops[-64:]):
-                address = ip.packed(hop.strip())
+                address = ip.packed(_without_port(hop.strip()))
                 if address is None:
                     break
                 if not self.trusted(address):
@@ -55,6 +57,13 @@ class Clients:
         if FIELD in document:
             return str(document[FIELD])
         return self.of(_values(document, PEERS), _values(document, FORWARDED))
+
+
+def _without_port(hop: str) -> str:
+    """Some proxies write the client's port as well: `192.0.2.1:4711`, `[2001:db8::1]:4711`."""
+    if hop.startswith("["):
+        return hop[1:].partition("]")[0]
+    return hop.partition(":")[0] if hop.count(":") == 1 else hop
 
 
 def _values(document: Document, names: Sequence[str]) -> list[Any]:

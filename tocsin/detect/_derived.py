@@ -133,12 +133,18 @@ class Derived:
                 peer = pc.coalesce(peer, batch.column(name))
         fields = batch.column(FIELDS)
         changed: dict[int, bytes | None] = {}
-        for row in self._forwarded(fields):
+        own = batch.column("client.ip")
+        rows = set(self._forwarded(fields))
+        if own.null_count < batch.num_rows:
+            rows.update(pc.indices_nonzero(pc.fill_null(pc.not_equal(peer, own), False)).to_pylist())
+        for row in sorted(rows):
             held: dict[str, Any] = dict(fields[row].as_py() or ())
+            if (client := own[row].as_py()) is not None:
+                held["client.ip"] = [ip.text(client)]
             hops = [value for name in FORWARDED for value in held.get(name, ())]
             sender = peer[row].as_py()
-            client = self._clients.of([ip.text(sender)] if sender is not None else [], hops)
-            changed[row] = ip.packed(client) if client is not None else None
+            found = self._clients.of([ip.text(sender)] if sender is not None else [], hops)
+            changed[row] = ip.packed(found) if found is not None else None
         if not changed:
             return peer
         values = peer.to_pylist()
