@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from tests.serving import Story, eventually
 from tocsin.api import _bus
 from tocsin.api._bus import Bus
+from tocsin.api._context import Context
 
 
 def listen(story: Story, came: list[str], ready: threading.Event) -> None:
@@ -35,8 +37,24 @@ def test_a_decision_reaches_who_listens(story: Story) -> None:
     change = {"ids": [alert], "change": {"add_tags": ["live"]}}
     story.post("/alerts/triage", change, who="analyst")
     eventually(lambda: f'data: {{"id":"{alert}"}}' in came)
-    assert "event: alert" in came
+    assert "event: alert" in came, "a decision is no new alert: it says nothing of shown"
     story.post("/alerts/triage", {"ids": [alert], "change": {"remove_tags": ["live"]}}, who="analyst")
+
+
+def test_a_new_alert_says_whether_the_list_shows_it() -> None:
+    told: list[dict[str, Any]] = []
+    context = SimpleNamespace(
+        notify=SimpleNamespace(heard=lambda *_: None), bus=SimpleNamespace(publish=lambda _, d: told.append(d))
+    )
+    alert = {"kibana.alert.uuid": "a", "tocsin.alert.state": "active"}
+    for document in (
+        alert,
+        {**alert, "kibana.alert.building_block_type": "default"},
+        {**alert, "tocsin.alert.state": "suppressed"},
+    ):
+        Context._heard(cast(Context, context), "alert", document)
+    Context._heard(cast(Context, context), "incident", {"tocsin.incident.id": "i"})
+    assert told == [{"id": "a", "shown": True}, {"id": "a", "shown": False}, {"id": "a", "shown": False}, {"id": "i"}]
 
 
 async def take(stream: Any, count: int) -> list[bytes]:

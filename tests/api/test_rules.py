@@ -44,6 +44,9 @@ def test_the_list_counts_by_folder(story: Story) -> None:
     assert len(page["rules"]) == sum(folder["total"] for folder in page["folders"])
     assert all(rule["status"] == "ok" for rule in page["rules"]), [r for r in page["rules"] if r["status"] != "ok"]
     fired = {rule["name"]: rule for rule in page["rules"] if rule["alerts_open"]}
+    blocks = [rule for rule in page["rules"] if rule["building_block"]]
+    assert any(rule["alerts_24h"] for rule in blocks)
+    assert not any(rule["alerts_open"] for rule in blocks), "nobody is asked to look at a building block"
     assert fired["Potential Metasploit PowerShell Payload Observed"]["alerts_24h"] >= 1
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from fastapi import HTTPException, Request
 
+from tocsin.alert.incidents import Decisions
 from tocsin.api import models
 from tocsin.api._access import Caller
 from tocsin.api._bus import Bus
@@ -45,6 +46,7 @@ class Context:
         self.bus = Bus()
         self.demo = False
         self._planning = threading.Lock()
+        self.deciding = threading.RLock()
         self._lists = service.knowledge.lists.version()
         self._stopping = threading.Event()
         self._expiring = threading.Thread(target=self._expire, name="expiry", daemon=True)
@@ -69,6 +71,7 @@ class Context:
         while not self._stopping.wait(_EXPIRY):
             try:
                 self.expire()
+                self.regroup()  # where the store was busy
             except TocsinError as error:
                 log.warning("what has expired could not be looked for: %s", error)
 
@@ -86,7 +89,11 @@ class Context:
     def _heard(self, kind: str, document: Document) -> None:
         self.notify.heard(kind, document)
         identity = document.get("tocsin.incident.id") if kind == "incident" else document.get("kibana.alert.uuid")
-        self.bus.publish(kind, {"id": identity})
+        data: dict[str, Any] = {"id": identity}
+        if kind == "alert":  # whether it stands in the list as the page opens it
+            shown = document.get("tocsin.alert.state") == "active"
+            data["shown"] = shown and not document.get("kibana.alert.building_block_type")
+        self.bus.publish(kind, data)
 
     @property
     def store(self) -> Store:
@@ -127,6 +134,18 @@ class Context:
     def silenced(self, rule_id: str, name: str) -> int:
         """How many hits of a rule an exception or list has silenced."""
         return self.store.hits.silenced(rule_id, name)
+
+    # ---- which alerts belong together ----
+
+    def regroup(self) -> None:
+        """Bring incidents to what people have decided: what is not yet applied, oldest first."""
+        with self.deciding:
+            taken = self.state.decisions.all()
+            decisions = Decisions.of(taken)
+            for each in taken:
+                if not each.applied:
+                    self.service.core.decide(decisions, [*each.left, *each.right])
+                    self.state.decisions.applied(each.id)
 
     # ---- triage, counts ----
 
@@ -171,6 +190,7 @@ class Context:
         """Channels, their URLs masked, and the last messages."""
         channels = self.channels()
         by_id = {channel.id: channel.name for channel in channels}
+        fixed = set(self.settings.notify.urls)
         return models.Notifications(
             channels=[
                 models.Channel(
@@ -179,6 +199,7 @@ class Context:
                     url=channel.masked(),
                     incidents=channel.incidents,
                     minimum_severity=channel.minimum_severity,  # type: ignore[arg-type]
+                    fixed=channel.url in fixed,
                 )
                 for channel in channels
             ],
@@ -192,6 +213,7 @@ class Context:
                     error=each.error,
                 )
                 for each in self.state.outbox.last(50)
+                if each.title  # without one it is a mark that somebody was told, no message
             ],
         )
 

@@ -566,6 +566,27 @@ class Moment(Model):
     severity: Severity | None = None
     alert: str | None = None
     event: str | None = None
+    node: str | None = None  # of the Analyzer's graph
+
+
+class IncidentMerge(Model):
+    """What becomes one with an incident: other incidents, and single alerts."""
+
+    incidents: Annotated[list[str], Field(max_length=100)] = []
+    alerts: Annotated[list[str], Field(max_length=500)] = []
+
+
+class IncidentSplit(Model):
+    """The alerts that leave an incident."""
+
+    alerts: Annotated[list[str], Field(min_length=1, max_length=500)]
+
+
+class Regrouped(Model):
+    """Where the alerts are after a merge or split: the incidents, the asked one's first, and those in none."""
+
+    incidents: list[IncidentRow]
+    alone: list[str]
 
 
 class Scored(Model):
@@ -831,6 +852,7 @@ class Channel(Model):
     url: str
     incidents: bool = True
     minimum_severity: Severity | None = None
+    fixed: bool = False  # of the settings file: it can't be changed here
 
 
 class Notifications(Model):

@@ -43,7 +43,7 @@ from tocsin.event.ids import stable_id
 from tocsin.event.time import DAY
 from tocsin.lang import queries
 from tocsin.lang.explain import describe
-from tocsin.lang.ir import Equals, Query, Test, all_of, any_of
+from tocsin.lang.ir import Equals, Exists, Query, Test, all_of, any_of, negate
 from tocsin.lang.lists import expand
 from tocsin.lang.lists import read as read_list
 from tocsin.pipeline.knowledge import Knowledge
@@ -83,7 +83,11 @@ def _counts(here: Context) -> dict[str, tuple[int, int, str | None]]:
     names = here.names("alerts")
     now = time.now()
     active = Test(names.field("tocsin.alert.state"), Equals(("active",)))
-    still = all_of(active, Test(names.field("kibana.alert.workflow_status"), Equals(("open",))))
+    still = all_of(
+        active,
+        Test(names.field("kibana.alert.workflow_status"), Equals(("open",))),
+        negate(Test(names.field("kibana.alert.building_block_type"), Exists())),
+    )
     day = Span(now - DAY, None)
     recent = dict(here.store.top(active, "kibana.alert.rule.uuid", day, of="alerts", limit=_MANY).values)
     opened = dict(here.store.top(still, "kibana.alert.rule.uuid", of="alerts", limit=_MANY).values)

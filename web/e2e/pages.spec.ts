@@ -147,10 +147,20 @@ test('an exception is previewed before it hides anything', async ({ page }) => {
   expect(world.seen?.find(({ path }) => path === '/rules/rule-al-2/exceptions')?.body).toMatchObject({ comment: 'Software distribution', close_matching: false })
 })
 
-test('new alerts wait behind a count', async ({ page }) => {
-  await open(page, '/alerts')
+test('new alerts show, or wait behind a count while somebody reads', async ({ page }) => {
+  const world = await open(page, '/alerts', { seen: [] })
   await expect(page.getByText('Live', { exact: true })).toBeVisible()
-  await page.evaluate(() => window.dispatchEvent(new CustomEvent('live', { detail: { name: 'alert', data: '{"id":"al-9"}' } })))
+  const asked = () => world.seen?.filter(({ path }) => path === '/alerts/search').length ?? 0
+  const tell = (data: string) => page.evaluate((said) => window.dispatchEvent(new CustomEvent('live', { detail: { name: 'alert', data: said } })), data)
+  // Nobody reads the table: what is new shows by itself.
+  await expect(page.getByRole('row').nth(1)).toBeVisible()
+  const before = asked()
+  await tell('{"id":"al-8","shown":true}')
+  await expect.poll(asked).toBeGreaterThan(before)
+  // Under the pointer nothing moves, and building blocks are not counted.
+  await page.getByRole('row').nth(2).hover()
+  await tell('{"id":"al-9","shown":true}')
+  await tell('{"id":"al-10","shown":false}')
   await page.getByRole('button', { name: '1 new alert' }).click()
   await expect(page.getByRole('button', { name: '1 new alert' })).toHaveCount(0)
 })
@@ -207,6 +217,16 @@ test('discover: top values of a field, counted', async ({ page }) => {
   await expect(top).toContainText('98.8 %')
   await top.getByRole('button', { name: 'Filter out js' }).click()
   await expect(page.getByRole('button', { name: 'Filter not url.extension: js' })).toBeVisible()
+})
+
+test('discover: broken down by a field; a value of it filters', async ({ page }) => {
+  await open(page, '/discover?q=event.dataset:%20zeek.http')
+  await page.getByRole('button', { name: /^Break down by/ }).click()
+  await page.getByRole('menuitem', { name: 'event.dataset' }).click()
+  await expect(page).toHaveURL(/by=event\.dataset/)
+  const names = page.getByRole('list', { name: 'Values of event.dataset' })
+  await names.getByRole('button').first().click()
+  await expect(page).toHaveURL(/filters=/)
 })
 
 test('discover: completion offers fields, then values', async ({ page }) => {

@@ -64,7 +64,7 @@ export function useKeepNotifications() {
 /** Send a test to every channel. */
 export function useTestNotifications() {
   const queries = useQueryClient()
-  return useMutation({ mutationFn: () => request<Delivery>('POST', '/notifications/test'), onSuccess: () => queries.invalidateQueries({ queryKey: ['notifications'] }) })
+  return useMutation({ mutationFn: () => request<Delivery[]>('POST', '/notifications/test'), onSuccess: () => queries.invalidateQueries({ queryKey: ['notifications'] }) })
 }
 
 /** Who did what, newest first. */

@@ -4,10 +4,10 @@ import './alerts.css'
 import { Menu } from '@mantine/core'
 import { Link, useNavigate, useSearch } from '@tanstack/react-router'
 import { IconArrowUp, IconBinaryTree2, IconChevronDown, IconDots, IconSearch, IconStack2 } from '@tabler/icons-react'
-import { useMemo, useState } from 'react'
+import { useEffect, useMemo, useState } from 'react'
 
 import { useAlerts, useAlertTrend } from '../api/alerts'
-import { clearFresh, useFresh } from '../api/live'
+import { holdRows, showFresh, useFresh } from '../api/live'
 import { complete, useTop } from '../api/search'
 import type { AlertRow, AlertSearch } from '../api/types'
 import { AlertFlyout } from '../panels/alertflyout'
@@ -23,15 +23,17 @@ import { addFilter, toApi } from '../ui/filters'
 import { asText, count, plural } from '../ui/format'
 import { Empty, Loaded, SkeletonRows } from '../ui/loaded'
 import { FilterPills } from '../ui/pills'
+import { recall, remember, usePrefs } from '../ui/prefs'
 import { QueryBar } from '../ui/querybar'
 import { Severity, SeverityMark, severityWord } from '../ui/severity'
-import { DataTable, FieldHead, type Column } from '../ui/table'
+import { DataTable, FieldHead, fit, type Column } from '../ui/table'
+import { formatInTable } from '../ui/time'
 import { TimeRangePicker } from '../ui/timerange'
 import { Time } from '../ui/text'
 import { FieldValue, ValueActionsProvider } from '../ui/value'
 import type { AlertsAddress } from './addresses'
 
-const FIELDS: readonly (readonly [field: string, width: number])[] = [['host.name', 120], ['user.name', 78], ['process.name', 116], ['file.name', 84], ['source.ip', 100], ['destination.ip', 116]]
+const FIELDS = ['host.name', 'user.name', 'process.name', 'file.name', 'source.ip', 'destination.ip'] as const
 const SORTS: Record<string, string> = { '@timestamp': '@timestamp', risk: 'kibana.alert.risk_score', severity: 'kibana.alert.severity', rule: 'kibana.alert.rule.name' }
 const GROUPS = ['host.name', 'user.name', 'kibana.alert.rule.name', 'source.ip'] as const
 const LEVELS = ['critical', 'high', 'medium', 'low'] as const
@@ -73,12 +75,17 @@ export function Alerts() {
   const go = (change: Partial<AlertsAddress>) => { void navigate({ search: (was) => ({ ...was, ...change }) }) }
   const [text, setText] = useState(address.q ?? '')
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set())
+  const [fields, setFields] = useState<readonly string[]>(() => recall<string[]>('alerts.fields', [...FIELDS]))
   const [folded, setFolded] = useState<ReadonlySet<string>>(new Set())
   const search = useMemo(() => toSearch(address), [address])
   const renew = address.renew === undefined || address.renew === 0 ? false : address.renew * 1000
   const alerts = useAlerts(search, renew)
   const trend = useAlertTrend({ ...search, statuses: [] }, renew)
   const fresh = useFresh()
+  const [reading, setReading] = useState(false)
+  const busy = reading || selected.size > 0 || address.alert !== undefined
+  useEffect(() => { holdRows(busy) }, [busy])
+  useEffect(() => () => { holdRows(false) }, [])
 
   const pages = alerts.data?.pages
   const rows = useMemo(() => pages?.flatMap((page) => page.alerts) ?? [], [pages])
@@ -103,25 +110,34 @@ export function Alerts() {
   const actions = useMemo(() => ({
     filter: (field: string, value: string | number | boolean, not: boolean) => { void navigate({ search: (was) => ({ ...was, filters: addFilter(was.filters ?? [], { field, value, ...(not ? { not } : {}) }) }) }) },
     addToTimeline,
+    toggleColumn: (field: string) => { setFields((was) => { const next = was.includes(field) ? was.filter((other) => other !== field) : [...was, field]; remember('alerts.fields', next); return next }) },
   }), [navigate])
 
+  const pickFields = (next: readonly string[]) => {
+    const kept = next.length > 0 ? next : FIELDS
+    setFields(kept)
+    remember('alerts.fields', kept)
+  }
   const chosen = rows.filter(({ id }) => selected.has(id)).map(({ id, triage }) => ({ id, revision: triage.revision }))
   const at = rows.findIndex(({ id }) => id === address.alert)
   const [sort = '', way] = (address.sort ?? '@timestamp:desc').split(':')
 
-  const today = new Date().toISOString().slice(0, 10)
-  const stale = rows.some(({ time }) => !time.startsWith(today))
+  const { zone } = usePrefs()
+  // Out of the first rows alone: what is loaded later moves no column.
+  const first = pages?.[0]?.alerts
   const columns = useMemo((): Column<Row>[] => {
+    const now = new Date()
+    const moments = (first ?? []).map(({ time }) => formatInTable(new Date(time), zone, now))
     const alertCell = (draw: (alert: AlertRow) => React.ReactNode) => (row: Row) => (isHead(row) ? null : draw(row))
     return [
-      { id: '@timestamp', header: '@timestamp', width: stale ? 150 : 106, sortBy: true, cell: alertCell((alert) => <span className="t2"><Time at={alert.time} /></span>) },
-      { id: 'rule', header: 'Rule', width: 316, grow: true, sortBy: true, cell: alertCell((alert) => <span className={alert.state === 'withdrawn' ? 't3' : undefined}>{alert.rule}{alert.building_block && <span className="tag" style={{ marginLeft: 6 }}>building block</span>}{alert.state === 'withdrawn' && <span className="tag" style={{ marginLeft: 6 }}>withdrawn</span>}{alert.triage.verdict !== null && <span style={{ marginLeft: 8 }}><VerdictMark verdict={alert.triage.verdict} /></span>}</span>) },
+      { id: '@timestamp', header: '@timestamp', width: fit(moments, { head: '@timestamp', least: 106 }), sortBy: true, cell: alertCell((alert) => <span className="t2"><Time at={alert.time} /></span>) },
+      { id: 'rule', header: 'Rule', width: fit((first ?? []).map(({ rule }) => rule), { least: 200, most: 332 }), weight: 200, grow: true, sortBy: true, cell: alertCell((alert) => <span className={alert.state === 'withdrawn' ? 't3' : undefined}>{alert.rule}{alert.building_block && <span className="tag" style={{ marginLeft: 6 }}>building block</span>}{alert.state === 'withdrawn' && <span className="tag" style={{ marginLeft: 6 }}>withdrawn</span>}{alert.triage.verdict !== null && <span style={{ marginLeft: 8 }}><VerdictMark verdict={alert.triage.verdict} /></span>}</span>) },
       { id: 'severity', header: 'Severity', width: 96, sortBy: true, cell: alertCell((alert) => <Severity severity={alert.severity} />) },
       { id: 'risk', header: 'Risk', width: 48, numeric: true, sortBy: true, cell: alertCell((alert) => <span className="risk">{Math.round(alert.risk_score)}</span>) },
-      { id: 'reason', header: 'Reason', width: 150, grow: true, cell: alertCell((alert) => <span className="t2" title={alert.reason}>{alert.reason}</span>) },
-      ...FIELDS.map(([field, width]): Column<Row> => ({ id: field, header: <FieldHead field={field} />, width, cell: alertCell((alert) => <FieldValue field={field} value={alert.document[field]} />) })),
+      { id: 'reason', header: 'Reason', width: 150, weight: 700, grow: true, cell: alertCell((alert) => <span className="t2" title={alert.reason}>{alert.reason}</span>) },
+      ...fields.map((field): Column<Row> => ({ id: field, header: <FieldHead field={field} />, width: fit((first ?? []).map((alert) => asText(alert.document[field])), { head: field, least: 64, most: 124 }), cell: alertCell((alert) => <FieldValue field={field} value={alert.document[field]} />) })),
     ]
-  }, [stale])
+  }, [first, zone, fields])
 
   const shownOf = total === undefined ? undefined : `${count(total)} ${address.status === undefined ? 'open' : address.status.includes('any') ? '' : address.status.map((status) => (status === 'any' ? '' : STATUS_WORD[status].toLowerCase())).join(' or ')}`
   return (
@@ -178,15 +194,15 @@ export function Alerts() {
               </Menu>
             )}
             {fresh.length > 0 && (
-              <button type="button" className="more-rows" onClick={() => {
-                clearFresh()
-                void alerts.refetch()
-                void trend.refetch()
-              }}><IconArrowUp size={12} /> {plural(fresh.length, 'new alert')}</button>
+              <button type="button" className="more-rows" onClick={showFresh}><IconArrowUp size={12} /> {plural(fresh.length, 'new alert')}</button>
             )}
             <span className="grow" />
-            <label className="row t2"><input type="checkbox" className="check" checked={address.blocks ?? false} onChange={() => { go({ blocks: address.blocks ? undefined : true }) }} /> Building blocks</label>
-            <label className="row t2"><input type="checkbox" className="check" checked={address.withdrawn ?? false} onChange={() => { go({ withdrawn: address.withdrawn ? undefined : true }) }} /> Withdrawn</label>
+            <span className="only-wide"><Control
+              name="Columns" any="Default" plain free picked={fields} onPick={pickFields}
+              choices={[...new Set([...FIELDS, ...fields, ...(first ?? []).slice(0, 50).flatMap(({ document }) => Object.keys(document))])].filter((field) => field !== '@timestamp' && !field.startsWith('tocsin.')).map((value) => ({ value }))}
+            /></span>
+            <label className="row t2 nowrap"><input type="checkbox" className="check" checked={address.blocks ?? false} onChange={() => { go({ blocks: address.blocks ? undefined : true }) }} /> Building blocks</label>
+            <label className="row t2 nowrap"><input type="checkbox" className="check" checked={address.withdrawn ?? false} onChange={() => { go({ withdrawn: address.withdrawn ? undefined : true }) }} /> Withdrawn</label>
           </div>
           <Loaded
             query={{ ...alerts, data: pages === undefined || problem ? undefined : rows, error: problem ? null : alerts.error, isPending: alerts.isPending }}
@@ -195,7 +211,7 @@ export function Alerts() {
           >
             {() => (
               <DataTable<Row>
-                label="Alerts" name="alerts" columns={columns} rows={grouped} rowKey={(row) => (isHead(row) ? `group:${row.head.key}` : row.id)}
+                label="Alerts" onReading={setReading} name="alerts" columns={columns} rows={grouped} rowKey={(row) => (isHead(row) ? `group:${row.head.key}` : row.id)}
                 sort={{ id: sort, desc: way !== 'asc' }} onSort={({ id, desc }) => { go({ sort: `${id}:${desc ? 'desc' : 'asc'}` }) }}
                 selected={selected} onSelect={setSelected} current={address.alert}
                 onOpen={(row) => { if (!isHead(row)) go({ alert: row.id }) }}

@@ -10,6 +10,8 @@ import { complete, useDocument, useHistogram, useSearch as useDocuments } from '
 import type { Found, SearchRequest } from '../api/types'
 import { AddFilter } from '../panels/addfilter'
 import { toBins } from '../panels/bins'
+import { Breakdown } from '../panels/breakdown'
+import { Control } from '../panels/control'
 import { DocumentFields, DocumentJson, useKinds, useReader } from '../panels/document'
 import { FieldList } from '../panels/fieldlist'
 import { InspectDialog } from '../panels/inspect'
@@ -26,9 +28,10 @@ import { Empty, Loaded, SkeletonRows, SkeletonText } from '../ui/loaded'
 import { FilterPills } from '../ui/pills'
 import { QueryBar } from '../ui/querybar'
 import type { Language } from '../ui/querylang'
-import { DataTable, FieldHead, type Column } from '../ui/table'
+import { usePrefs } from '../ui/prefs'
+import { DataTable, FieldHead, fit, type Column } from '../ui/table'
 import { Time } from '../ui/text'
-import { duration } from '../ui/time'
+import { duration, formatInTable } from '../ui/time'
 import { TimeRangePicker } from '../ui/timerange'
 import { FieldValue, ValueActionsProvider } from '../ui/value'
 import type { DiscoverAddress } from './addresses'
@@ -49,6 +52,11 @@ const HINTS: Record<Language, string> = {
 /** What the Summary column shows first. */
 const TELLING = ['message', 'event.action', 'event.dataset', 'host.name', 'user.name', 'process.name', 'process.command_line', 'source.ip', 'destination.ip', 'destination.port', 'url.path', 'file.path']
 
+const numbers = new Set(['long', 'double'])
+/** What is often asked first, then every field whose values repeat. */
+const SPLITS = ['event.dataset', 'event.action', 'event.outcome', 'host.name', 'user.name', 'process.name', 'source.ip', 'destination.ip', 'destination.port', 'http.response.status_code']
+const SPLIT_KINDS = new Set(['keyword', 'ip', 'boolean', 'long'])
+
 /** The page. */
 export function Discover() {
   const address = useSearch({ from: '/discover' })
@@ -61,6 +69,7 @@ export function Discover() {
   const [dialog, setDialog] = useState<'rule' | 'inspect' | undefined>(undefined)
   const [fieldsShown, setFieldsShown] = useState(false)
   const kinds = useKinds()
+  const { zone } = usePrefs()
   const read = useReader()
 
   const columns = useMemo(() => address.columns ?? [], [address.columns])
@@ -73,7 +82,7 @@ export function Discover() {
   const documents = useDocuments({ ...search, size: 200, oldest_first: oldest }, renew)
   // A sequence is no single event: what counts events has nothing to count.
   const many = language === 'eql' && /^\s*(?:sequence|sample)\b/.test(address.q ?? '')
-  const histogram = useHistogram({ ...search, buckets: 60 }, renew, !many)
+  const histogram = useHistogram({ ...search, buckets: 60, by: address.by ?? null }, renew, !many)
   const problem = problemOf(documents.error)
 
   const pages = documents.data?.pages
@@ -89,10 +98,8 @@ export function Discover() {
     for (const row of rows) if (!isHead(row)) for (const name of Object.keys(row.document)) has[name] = (has[name] ?? 0) + 1
     return has
   }, [many, rows])
-  const stale = useMemo(() => {
-    const today = new Date().toISOString().slice(0, 10)
-    return rows.some((row) => !isHead(row) && !row.time.startsWith(today))
-  }, [rows])
+  // What the columns' widths come from: the first page alone, so that rows loaded later move none.
+  const first = useMemo(() => (pages?.[0] ? [...pages[0].documents, ...pages[0].sequences.flat()] : []), [pages])
   const loaded = rows.filter((row) => !isHead(row)).length
 
   const toggle = useCallback((field: string) => {
@@ -110,17 +117,21 @@ export function Discover() {
   }), [navigate, toggle])
 
   const tableColumns = useMemo((): Column<Row>[] => {
+    const now = new Date()
+    const moments = first.map(({ time }) => formatInTable(new Date(time), zone, now))
     const cell = (draw: (row: Found) => React.ReactNode) => (row: Row) => (isHead(row) ? null : draw(row))
     return [
-      { id: '@timestamp', header: <FieldHead field="@timestamp" />, width: stale ? 178 : 136, sortBy: true, cell: cell((row) => <span className="t2"><Time at={row.time} /></span>) },
+      { id: '@timestamp', header: <FieldHead field="@timestamp" />, width: fit(moments, { head: '@timestamp', least: 108 }) + 8, sortBy: true, cell: cell((row) => <span className="t2"><Time at={row.time} /></span>) },
       ...(columns.length === 0
         ? [{ id: 'summary', header: <span className="two">Summary</span>, width: 600, grow: true, cell: cell((row) => <Summary found={row} />) }]
         : columns.map((field): Column<Row> => ({
-          id: field, header: <FieldHead field={field} />, width: /command_line|message|original|path|name$/.test(field) ? 220 : 130, grow: true,
-          numeric: ['long', 'double'].includes(kinds.get(field) ?? ''), cell: cell((row) => <FieldValue field={field} value={read(row.document, field)} />),
+          id: field, header: <FieldHead field={field} />, grow: true, ...widthsOf(field, first.map((row) => asText(read(row.document, field)))),
+          numeric: numbers.has(kinds.get(field) ?? ''), cell: cell((row) => <FieldValue field={field} value={read(row.document, field)} />),
         }))),
     ]
-  }, [columns, kinds, read, stale])
+  }, [columns, kinds, read, first, zone])
+
+  const splits = useMemo(() => [...new Set([...SPLITS, ...columns, ...[...kinds].flatMap(([name, kind]) => (SPLIT_KINDS.has(kind) ? [name] : []))])].map((value) => ({ value })), [columns, kinds])
 
   const run = () => {
     const q = text.trim() || undefined
@@ -157,11 +168,12 @@ export function Discover() {
                 <div className="histo-head">
                   <b className="tm">{total === undefined ? '–' : count(total)}</b> <span className="t3">{many ? (total === 1 ? 'sequence' : 'sequences') : total === 1 ? 'event' : 'events'}</span>
                   <span className="grow" />
-                  {!many && histogram.data && <span className="t3">per {duration(histogram.data.width_ms)}</span>}
+                  {!many && <Control name="Break down by" any="nothing" single free plain={address.by === undefined} picked={address.by === undefined ? [] : [address.by]} onPick={(values) => { go({ by: values.at(-1) }) }} choices={splits} />}
+                  {!many && histogram.data && <span className="t3 nowrap">per {duration(histogram.data.width_ms)}</span>}
                 </div>
                 {problem ?? many ? null : (
                   <Loaded query={histogram} skeleton={<span className="skel" style={{ height: 96 }} />}>
-                    {(page) => <Histogram label="Events over time" bins={toBins(page)} interval={page.width_ms} onBrush={(from, to) => { go({ from: from.toISOString(), to: to.toISOString() }) }} />}
+                    {(page) => address.by !== undefined ? <Breakdown page={page} field={address.by} onBrush={(from, to) => { go({ from: from.toISOString(), to: to.toISOString() }) }} onPick={(value) => { actions.filter(address.by ?? '', numbers.has(kinds.get(address.by ?? '') ?? '') ? Number(value) : value, false) }} /> : <Histogram label="Events over time" bins={toBins(page)} interval={page.width_ms} onBrush={(from, to) => { go({ from: from.toISOString(), to: to.toISOString() }) }} />}
                   </Loaded>
                 )}
               </div>
@@ -204,10 +216,16 @@ export function Discover() {
   )
 }
 
+/** At least so wide that most values stand whole; the long ones share what is left. */
+function widthsOf(field: string, values: readonly string[]): { width: number; weight: number } {
+  const wanted = fit(values, { head: field, most: 900 })
+  return { width: fit(values, { head: field, most: 150 }), weight: wanted }
+}
+
 /** The telling fields of a document in one line; toggling the first column takes its place. */
 function Summary({ found }: { found: Found }) {
   const telling = TELLING.filter((field) => field in found.document)
-  const rest = Object.keys(found.document).filter((field) => !telling.includes(field) && field !== '@timestamp' && field !== 'event.original').slice(0, 6)
+  const rest = Object.keys(found.document).filter((field) => !telling.includes(field) && field !== '@timestamp' && field !== 'event.original' && !field.startsWith('tocsin.')).slice(0, 6)
   return (
     <span className="summary mono">
       {[...telling, ...rest].slice(0, 10).map((field) => <span key={field}><span className="t3">{field}</span> {asText(found.document[field]).slice(0, 200)}</span>)}

@@ -60,14 +60,15 @@ function Working({ status }: { status: StatusPage }) {
 
 function Since({ status, silent }: { status: StatusPage; silent: readonly string[] }) {
   const incidents = useIncidents({ statuses: ['open'], sort: 'score', size: 2 }).data
-  const lead = incidents?.incidents ?? []
+  if (incidents === undefined) return <div className="since" role="status" aria-label="Waiting for data"><p className="said"><span className="skel" style={{ width: 'min(62ch, 80%)', height: 18, display: 'inline-block' }} /></p></div>
+  const lead = incidents.incidents
   return (
     <div className="since">
       <p className="said">
         {lead.length === 0
           ? 'No incident is open.'
-          : lead.map((incident, index) => <span key={incident.id}>{index === 0 ? <>{plural(incidents?.total ?? lead.length, 'incident')} open: </> : ' and '}<Link to="/incidents/$id" params={{ id: incident.id }}>{incident.title}</Link></span>)}
-        {lead.length > 0 && (incidents && incidents.total > lead.length ? `, and ${incidents.total - lead.length} more.` : '.')}
+          : lead.map((incident, index) => <span key={incident.id}>{index === 0 ? <>{plural(incidents.total, 'incident')} open: </> : ' and '}<Link to="/incidents/$id" params={{ id: incident.id }}>{incident.title}</Link></span>)}
+        {lead.length > 0 && (incidents.total > lead.length ? `, and ${incidents.total - lead.length} more.` : '.')}
         {silent.length > 0 && <> {silent.length === 1 ? `${silent[0] ?? ''} does not send as it did.` : `${silent.length} sources do not send as they did.`}</>}
       </p>
       {status.problems.map((problem) => <p key={problem} className="icon-line" style={{ marginTop: 6 }}><IconAlertTriangle className="icon warn" size={14} style={{ color: 'var(--warn)' }} /> {problem}</p>)}

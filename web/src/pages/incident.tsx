@@ -132,12 +132,17 @@ const shared = (why: string) => (why.includes(' share ') ? `share ${why.split(' 
 
 const ruleOf = (detail: IncidentDetail, alert: string) => detail.alerts.find(({ id }) => id === alert)?.rule ?? 'an alert'
 
-/** A sentence as it stands in a paragraph: a capital first, a full stop last. */
-function whole(parts: readonly Part[]): Part[] {
+/** A sentence begins with a capital, unless a name begins it. */
+function capital(parts: readonly Part[]): Part[] {
   const [first, ...rest] = parts
   if (!first) return []
-  const begun = first.field === null ? { ...first, text: first.text.charAt(0).toUpperCase() + first.text.slice(1) } : first
-  const said = [begun, ...rest]
+  return [first.field === null ? { ...first, text: first.text.charAt(0).toUpperCase() + first.text.slice(1) } : first, ...rest]
+}
+
+/** A sentence as it stands in a paragraph: a capital first, a full stop last. */
+function whole(parts: readonly Part[]): Part[] {
+  if (parts.length === 0) return []
+  const said = capital(parts)
   return /[.!?…]$/.test(plain(said)) && said.at(-1)?.field === null ? said : [...said, { text: '.', field: null, value: null }]
 }
 
@@ -159,7 +164,7 @@ function Story({ timeline, detail }: { timeline: readonly Moment[]; detail: Inci
             <li>
               <span className="at"><Time at={moment.time} /></span>
               <span className="spine">{moment.severity === null ? <span className="point" /> : <SeverityMark severity={moment.severity} />}</span>
-              <div className={moment.kind === 'alert' || moment.kind === 'event' ? 'what' : 'what quiet'}><Said parts={moment.title} from={shifted(moment.time, -5 * MINUTE)} to={shifted(moment.time, 5 * MINUTE)} /></div>
+              <div className={moment.kind === 'alert' || moment.kind === 'event' ? 'what' : 'what quiet'}><Said parts={capital(moment.title)} from={shifted(moment.time, -5 * MINUTE)} to={shifted(moment.time, 5 * MINUTE)} /></div>
               <div className="which">
                 {alert && <Link to="/alerts" search={{ alert: alert.id, status: ['any'], incident: detail.incident.id, blocks: true, from: shifted(detail.incident.first, -5 * MINUTE), to: 'now' }}>{alert.rule}</Link>}
                 {!alert && moment.event !== null && <Link to="/discover" search={{ q: `tocsin.id: ${moment.event}`, doc: moment.event, from: shifted(moment.time, -MINUTE), to: shifted(moment.time, MINUTE) }}>Its event</Link>}

@@ -16,7 +16,7 @@ import { Segments } from '../ui/controls'
 import { asText, count, plural, safeHref } from '../ui/format'
 import { Failed, Loaded, SkeletonText } from '../ui/loaded'
 import { Severity, SeverityMark } from '../ui/severity'
-import { Code, Time } from '../ui/text'
+import { Code, Prose, Time } from '../ui/text'
 import { RuleState } from './rules'
 
 /** The page. */
@@ -33,6 +33,9 @@ export function Rule() {
 function Body({ detail }: { detail: RuleDetail }) {
   const { rule } = detail
   const [form, setForm] = useState<'query' | 'words' | 'text'>('query')
+  // A correlation has no query: its words come first.
+  const hasQuery = detail.query !== ''
+  const shownForm = form === 'query' && !hasQuery ? 'words' : form
   const [excluding, setExcluding] = useState(false)
   const change = useChangeRule()
   const drop = useDropRule()
@@ -50,11 +53,11 @@ function Body({ detail }: { detail: RuleDetail }) {
           {rule.own && !viewer && <button type="button" className="btn" disabled={drop.isPending} onClick={() => { drop.mutate(rule.id, { onSuccess: () => { void navigate({ to: '/rules' }) } }) }}><IconTrash className="icon" size={14} /> Delete</button>}
         </div>
         <div className="meta">
+          <RuleState rule={rule} />
           <Severity severity={rule.severity} />
           <span>Risk <b className="risk">{Math.round(rule.risk_score)}</b></span>
           <span>{rule.type}, {rule.format}, version {detail.version}</span>
           {rule.techniques.map(({ technique, tactic, name, tactic_name }) => <span key={`${tactic}${technique}`}>{technique || tactic} {name || tactic_name}</span>)}
-          <RuleState rule={rule} />
         </div>
         {change.error && <Failed error={change.error} />}
         {drop.error && <Failed error={drop.error} />}
@@ -63,16 +66,16 @@ function Body({ detail }: { detail: RuleDetail }) {
       <div className="rule-cols">
         <div>
           <section className="section two">
-            <div><h2 style={{ marginBottom: 6 }}>Catches</h2><p className="t2" style={{ whiteSpace: 'pre-wrap' }}>{detail.description || 'Its author wrote no description.'}</p></div>
+            <div><h2 style={{ marginBottom: 6 }}>Catches</h2><Prose text={detail.description || 'Its author wrote no description.'} /></div>
             <div>
               <h2 style={{ marginBottom: 6 }}>Misses</h2>
-              <ul className="points">{detail.misses === '' ? <li className="t3">Nothing is written down.</li> : <li><IconEyeOff className="icon" size={14} style={{ color: 'var(--warn)' }} /><span>{detail.misses}</span></li>}</ul>
-              {detail.false_positives.length > 0 && <><h2 style={{ margin: '10px 0 4px' }}>May be benign</h2><ul className="points">{detail.false_positives.map((text) => <li key={text}><span>{text}</span></li>)}</ul></>}
+              <ul className="points">{detail.misses === '' ? <li className="t3">Nothing is written down.</li> : <li><IconEyeOff className="icon" size={14} style={{ color: 'var(--warn)' }} /><span><Prose text={detail.misses} /></span></li>}</ul>
+              {detail.false_positives.length > 0 && <><h2 style={{ margin: '10px 0 4px' }}>May be benign</h2><ul className="points">{detail.false_positives.map((text) => <li key={text}><span><Prose text={text} /></span></li>)}</ul></>}
             </div>
           </section>
           <section className="section">
-            <h2>Logic <small>{detail.scope}</small><span className="grow" /><Segments label="Form" value={form} onChange={setForm} choices={[{ value: 'query', label: detail.language.toUpperCase() }, { value: 'words', label: 'In words' }, { value: 'text', label: 'Whole file' }]} /></h2>
-            <Code text={form === 'query' ? detail.query || detail.text : form === 'words' ? detail.readable : detail.text} numbered label="Logic of the rule" />
+            <h2>Logic <small>{detail.scope}</small><span className="grow" /><Segments label="Form" value={shownForm} onChange={setForm} choices={[...(hasQuery ? [{ value: 'query' as const, label: (detail.language || 'query').toUpperCase() }] : []), { value: 'words', label: 'In words' }, { value: 'text', label: 'Whole file' }]} /></h2>
+            <Code text={shownForm === 'query' ? detail.query : shownForm === 'words' ? detail.readable : detail.text} numbered label="Logic of the rule" />
             {detail.required_fields.length > 0 && <p className="t3" style={{ marginTop: 6 }}>Needs <span className="mono">{detail.required_fields.join(', ')}</span></p>}
           </section>
           <section className="section">
@@ -92,7 +95,7 @@ function Body({ detail }: { detail: RuleDetail }) {
               </table>
             )}
           </section>
-          {detail.note !== '' && <section className="section"><h2>What to do</h2><p className="t2" style={{ whiteSpace: 'pre-wrap' }}>{detail.note}</p></section>}
+          {detail.note !== '' && <section className="section"><h2>What to do</h2><Prose text={detail.note} /></section>}
           {detail.references.length > 0 && (
             <section className="section">
               <h2>References</h2>

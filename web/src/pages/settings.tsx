@@ -21,6 +21,12 @@ const PARTS = [
   { part: 'audit', name: 'Audit', admin: true, draw: () => <Audit /> },
 ] as const
 
+/** On a narrow screen the parts stand in one line: the one that is shown is scrolled to. */
+function intoSight(link: HTMLAnchorElement | null): void {
+  const line = link?.parentElement
+  if (link && line && line.scrollWidth > line.clientWidth) line.scrollLeft = link.offsetLeft - 16
+}
+
 /** The page. */
 export function Settings() {
   const { part } = useParams({ strict: false })
@@ -30,7 +36,7 @@ export function Settings() {
     <Page title="Settings" note={me && `Tocsin ${me.version}`}>
       <div className="settings">
         <nav aria-label="Parts of the settings">
-          {PARTS.filter(({ admin }) => !admin || me?.role === 'admin').map((each) => <Link key={each.part} to="/settings/$part" params={{ part: each.part }} aria-current={each.part === shown.part ? 'page' : undefined}>{each.name}</Link>)}
+          {PARTS.filter(({ admin }) => !admin || me?.role === 'admin').map((each) => <Link key={each.part} to="/settings/$part" params={{ part: each.part }} aria-current={each.part === shown.part ? 'page' : undefined} ref={each.part === shown.part ? intoSight : undefined}>{each.name}</Link>)}
         </nav>
         <div>{shown.draw()}</div>
       </div>

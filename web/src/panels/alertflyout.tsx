@@ -13,7 +13,7 @@ import { asText, plural } from '../ui/format'
 import { useKeys } from '../ui/keys'
 import { Loaded, SkeletonText } from '../ui/loaded'
 import { Severity, SeverityMark } from '../ui/severity'
-import { Code, Kbd, KeyValue, shorten, Time, useNow } from '../ui/text'
+import { Code, Kbd, KeyValue, Prose, shorten, Time, useNow } from '../ui/text'
 import { relative } from '../ui/time'
 import { FieldValue } from '../ui/value'
 import { DocumentFields, DocumentJson } from './document'
@@ -77,8 +77,8 @@ export function AlertFlyout({ id, tab, onTab, onClose, place }: AlertFlyoutProps
       ) : <span className="grow" />}
       foot={alert && (
         <>
-          <button type="button" className="btn primary" disabled={!detail.data?.can_analyze} title={detail.data?.can_analyze ? undefined : 'Its events name no process and no connection to draw'} onClick={analyze}><IconBinaryTree2 className="icon" size={14} /> Analyze <span className="only-wide"><Kbd>A</Kbd></span></button>
-          <button type="button" className="btn" onClick={investigate}>Investigate <span className="only-wide"><Kbd>I</Kbd></span></button>
+          <button type="button" className={detail.data?.can_analyze ? 'btn primary' : 'btn'} disabled={!detail.data?.can_analyze} title={detail.data?.can_analyze ? undefined : 'Its events name no process and no connection to draw'} onClick={analyze}><IconBinaryTree2 className="icon" size={14} /> Analyze <span className="only-wide"><Kbd>A</Kbd></span></button>
+          <button type="button" className={detail.data?.can_analyze ? 'btn' : 'btn primary'} onClick={investigate}>Investigate <span className="only-wide"><Kbd>I</Kbd></span></button>
           <Menu transitionProps={{ duration: 0 }} position="top-start">
             <Menu.Target><button type="button" className="btn">Verdict <span className="only-wide"><Kbd>V</Kbd></span></button></Menu.Target>
             <Menu.Dropdown>
@@ -137,6 +137,8 @@ const LONG = /command_line|script_block|message|original|body/
 function Overview({ detail }: { detail: AlertDetail }) {
   const { alert, evidence, highlighted, related, suppressed, events, rule } = detail
   const [all, setAll] = useState(false)
+  const legs = evidence.length === 0 ? related.filter(({ why }) => why.includes('leg')) : []
+  const others = related.filter((each) => !legs.includes(each))
   const held = evidence.filter(({ held: holds }) => holds)
   // Where the long texts of the event hold what the clauses matched, it is marked there.
   const marks = held.flatMap(({ value }) => (typeof value === 'string' && value.length < 200 ? [value] : []))
@@ -144,7 +146,8 @@ function Overview({ detail }: { detail: AlertDetail }) {
   return (
     <div className="scroll grow">
       <section className="section">
-        <h2>Why it fired <small>{held.length} of {plural(evidence.length, 'condition')}</small></h2>
+        <h2>Why it fired {evidence.length > 0 && <small>{held.length} of {plural(evidence.length, 'condition')}</small>}</h2>
+        {legs.length > 0 && <><p className="t2">These came together:</p><Beside rows={legs} /></>}
         {long && <Code text={asText(long[1])} marks={marks} label={long[0]} />}
         <ul className="points" style={{ marginTop: long ? 8 : 0 }}>
           {(all ? evidence : evidence.slice(0, 6)).map((clause, index) => (
@@ -163,17 +166,10 @@ function Overview({ detail }: { detail: AlertDetail }) {
           <KeyValue facts={highlighted.filter(({ field }) => field !== null).map((part) => [part.field ?? '', <FieldValue key={part.field} field={part.field ?? ''} value={part.value ?? part.text} whole />] as const)} />
         </section>
       )}
-      {related.length > 0 && (
+      {others.length > 0 && (
         <section className="section">
-          <h2>Beside it <small>{plural(related.length, 'alert')}</small></h2>
-          <ul className="points">
-            {related.map(({ alert: other, why }) => (
-              <li key={other.id}>
-                <SeverityMark severity={other.severity} size={14} />
-                <span><Link to="/alerts" search={{ alert: other.id, status: ['any'] }}>{other.rule}</Link> <span className="t3">{why}, <Time at={other.time} /></span></span>
-              </li>
-            ))}
-          </ul>
+          <h2>Beside it <small>{plural(others.length, 'alert')}</small></h2>
+          <Beside rows={others} />
         </section>
       )}
       {(suppressed.length > 0 || events.length > 1 || alert.suppressed > 0) && (
@@ -194,11 +190,24 @@ function Overview({ detail }: { detail: AlertDetail }) {
             detail.misses !== '' && ['Misses', detail.misses],
           ]}
         />
-        {detail.note !== '' && <p className="t2" style={{ whiteSpace: 'pre-wrap', marginTop: 6 }}>{detail.note}</p>}
+        {detail.note !== '' && <div style={{ marginTop: 6 }}><Prose text={detail.note} /></div>}
         <p style={{ marginTop: 6 }}><Link to="/alerts" search={{ rule: [alert.rule_id], status: ['any'] }}>All alerts of this rule</Link></p>
       </section>
       {alert.triage.notes.length > 0 && <p className="section icon-line"><IconMessage className="icon" size={14} /> {plural(alert.triage.notes.length, 'note')}</p>}
     </div>
+  )
+}
+
+function Beside({ rows }: { rows: AlertDetail['related'] }) {
+  return (
+    <ul className="points">
+      {rows.map(({ alert: other, why }) => (
+        <li key={other.id}>
+          <SeverityMark severity={other.severity} size={14} />
+          <span><Link to="/alerts" search={{ alert: other.id, status: ['any'] }}>{other.rule}</Link> <span className="t3">{why}, <Time at={other.time} /></span></span>
+        </li>
+      ))}
+    </ul>
   )
 }
 

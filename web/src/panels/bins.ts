@@ -22,3 +22,13 @@ export function toSeverityBins(page: HistogramPage): Bin[] {
     return { ...bin, parts }
   })
 }
+
+/** The series are values of a field: the commonest first, what is none of them last under an empty name. */
+export function toSeries(page: HistogramPage): { bins: Bin[]; series: { name: string; count: number }[] } {
+  const series = Object.entries(page.counts)
+    .map(([name, counts]) => ({ name, count: counts.reduce((sum, each) => sum + each, 0) }))
+    .filter(({ name, count }) => count > 0 || name !== '')
+    .sort((a, b) => Number(a.name === '') - Number(b.name === '') || b.count - a.count || a.name.localeCompare(b.name))
+  const bins = toBins(page).map((bin, index): Bin => ({ ...bin, parts: Object.fromEntries(series.map(({ name }) => [name, page.counts[name]?.[index] ?? 0])) }))
+  return { bins, series }
+}

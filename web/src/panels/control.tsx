@@ -18,19 +18,25 @@ interface ControlProps {
   any?: string
   /** Values can be typed that are not among the choices. */
   free?: boolean
+  /** What is picked is no filter: it is not marked as one. */
+  plain?: boolean
+  /** One at most; picking it closes the menu. */
+  single?: boolean
   onOpen?: () => void
 }
 
 /** Nothing picked means any. */
-export function Control({ name, choices, picked, onPick, any = 'Any', free = false, onOpen }: ControlProps) {
+export function Control({ name, choices, picked, onPick, any = 'Any', free = false, plain = false, single = false, onOpen }: ControlProps) {
   const [typed, setTyped] = useState('')
-  const said = picked.length === 0 ? any : picked.length <= 2 ? picked.map((value) => value.charAt(0).toUpperCase() + value.slice(1)).join(', ') : `${picked.length} picked`
-  const shown = [...choices, ...picked.filter((value) => !choices.some((choice) => choice.value === value)).map((value): ControlChoice => ({ value }))].filter(({ value }) => value.toLowerCase().includes(typed.toLowerCase()))
-  const toggle = (value: string) => { onPick(picked.includes(value) ? picked.filter((other) => other !== value) : [...picked, value]) }
+  const said = picked.length === 0 ? any : single ? picked.join() : plain ? String(picked.length) : picked.length <= 2 ? picked.map((value) => value.charAt(0).toUpperCase() + value.slice(1)).join(', ') : `${picked.length} picked`
+  const fits = [...choices, ...picked.filter((value) => !choices.some((choice) => choice.value === value)).map((value): ControlChoice => ({ value }))].filter(({ value }) => value.toLowerCase().includes(typed.toLowerCase()))
+  // Fields may be thousands: typing finds the rest.
+  const shown = fits.slice(0, 200)
+  const toggle = (value: string) => { onPick(picked.includes(value) ? picked.filter((other) => other !== value) : single ? [value] : [...picked, value]) }
   return (
-    <Menu position="bottom-start" transitionProps={{ duration: 0 }} closeOnItemClick={false} {...(onOpen ? { onOpen } : {})}>
+    <Menu position="bottom-start" transitionProps={{ duration: 0 }} closeOnItemClick={single} {...(onOpen ? { onOpen } : {})}>
       <Menu.Target>
-        <button type="button" className={picked.length > 0 ? 'pill set' : 'pill'}>{name} <b className="cut" style={{ maxWidth: 200 }}>{said}</b> <IconChevronDown className="icon" size={14} /></button>
+        <button type="button" className={picked.length > 0 && !plain ? 'pill set' : 'pill'}>{name} <b className="cut" style={{ maxWidth: 200 }}>{said}</b> <IconChevronDown className="icon" size={14} /></button>
       </Menu.Target>
       <Menu.Dropdown>
         {free && (

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 
 import { ApiError } from '../api/client'
 import { around } from './around'
-import { toBins, toSeverityBins } from './bins'
+import { toBins, toSeries, toSeverityBins } from './bins'
 import { plain, valueOf } from './parts'
 import { problemOf } from './problem'
 
@@ -12,6 +12,12 @@ describe('histograms', () => {
     expect(toBins(page).map(({ count }) => count)).toEqual([3, 3])
     expect(toSeverityBins(page)[0]?.parts).toEqual({ critical: 1, high: 2 })
     expect(toBins({ ...page, counts: {} })).toEqual([])
+  })
+  it('are broken down by value, the commonest first and the rest last', () => {
+    const { bins, series } = toSeries({ ...page, counts: { '': [9, 9], '"x': [0, 1], dns: [4, 0] } })
+    expect(series).toEqual([{ name: 'dns', count: 4 }, { name: '"x', count: 1 }, { name: '', count: 18 }])
+    expect(bins[0]).toMatchObject({ count: 13, parts: { dns: 4, '"x': 0, '': 9 } })
+    expect(toSeries({ ...page, counts: { '': [0, 0] } }).series).toEqual([])
   })
 })
 

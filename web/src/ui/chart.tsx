@@ -7,17 +7,17 @@ import { useEffect, useMemo, useRef, useState } from 'react'
 
 import { count } from './format'
 import { usePrefs } from './prefs'
-import { SEVERITIES, severityWord, type SeverityName } from './severity'
+import { SEVERITIES, severityWord } from './severity'
 import { duration, formatTime } from './time'
 
 echarts.use([BarChart, LineChart, GridComponent, BrushComponent, MarkLineComponent, CanvasRenderer])
 
-/** One bar of time; `parts` splits it, for instance by severity. */
+/** One bar of time; `parts` splits it: by severity, or by the names of `series`. */
 export interface Bin {
   /** Start, milliseconds since 1970. */
   at: number
   count: number
-  parts?: Readonly<Partial<Record<SeverityName | 'closed', number>>>
+  parts?: Readonly<Partial<Record<string, number>>>
 }
 
 interface HistogramProps {
@@ -29,14 +29,37 @@ interface HistogramProps {
   /** A span was brushed, or one bar clicked. */
   onBrush?: (from: Date, to: Date) => void
   unit?: string
+  /** Names of the parts, the commonest first, where they are no severities; an empty one is the rest. */
+  series?: readonly string[]
+  /** The part to light up. */
+  lit?: string | undefined
 }
 
 const token = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim()
 
-const STACK: readonly (SeverityName | 'closed')[] = ['closed', ...[...SEVERITIES].reverse()]
+/** The shade of a part: one hue from strong to faint, so that no colour means a value; the rest is the faintest. */
+export function shade(index: number, of: number, rest: boolean): string {
+  if (rest) return 'var(--data-2)'
+  const step = of <= 1 ? 0.5 : index / (of - 1)
+  return step < 0.5 ? `color-mix(in srgb, var(--text-1) ${Math.round(70 - step * 140)}%, var(--data))` : `color-mix(in srgb, var(--data) ${Math.round(100 - (step - 0.5) * 90)}%, var(--bg-1))`
+}
+
+/** A colour of CSS as the canvas takes it. */
+function resolved(box: HTMLElement | null, colour: string): string {
+  if (!box) return colour
+  const probe = document.createElement('i')
+  probe.style.color = colour
+  box.append(probe)
+  const said = getComputedStyle(probe).color
+  probe.remove()
+  const mixed = /^color\(srgb ([\d.]+) ([\d.]+) ([\d.]+)/.exec(said)
+  return mixed ? `rgb(${mixed.slice(1).map((part) => Math.round(Number(part) * 255)).join(',')})` : said
+}
+
+const STACK: readonly string[] = ['closed', ...[...SEVERITIES].reverse()]
 
 /** Counts over time, bars from zero, brush to zoom. Read by screen readers as one sentence. */
-export function Histogram({ label, bins, interval, height = 96, onBrush, unit = 'event' }: HistogramProps) {
+export function Histogram({ label, bins, interval, height = 96, onBrush, unit = 'event', series, lit }: HistogramProps) {
   const { theme, zone } = usePrefs()
   const box = useRef<HTMLDivElement>(null)
   const chart = useRef<echarts.ECharts | undefined>(undefined)
@@ -63,7 +86,10 @@ export function Histogram({ label, bins, interval, height = 96, onBrush, unit = 
   }, [])
 
   useEffect(() => {
-    const colour = (part: SeverityName | 'closed') => (part === 'closed' ? token('--data-2') : token(`--sev-${part}`))
+    const colour = (part: string) => {
+      if (series === undefined) return part === 'closed' ? token('--data-2') : token(`--sev-${part}`)
+      return part === lit ? token('--accent') : resolved(box.current, shade(series.indexOf(part), series.length, part === ''))
+    }
     const days = bins.length * interval > 2 * 86400e3
     chart.current?.setOption(
       {
@@ -81,15 +107,15 @@ export function Histogram({ label, bins, interval, height = 96, onBrush, unit = 
           splitLine: { lineStyle: { color: token('--line') } },
           axisLabel: { color: token('--text-3'), fontSize: 11, fontFamily: 'Inter Variable', formatter: (value: number) => (value >= 1000 ? `${value / 1000} k` : String(value)) },
         },
-        series: (split ? STACK : ['all' as const]).map((part) => ({
-          type: 'bar', stack: 'all', barCategoryGap: '14%', name: part, emphasis: { disabled: true },
-          itemStyle: { color: part === 'all' ? token('--data') : colour(part) },
-          data: bins.map((bin) => (part === 'all' ? bin.count : bin.parts?.[part] ?? 0)),
+        series: (!split ? ['all'] : series === undefined ? STACK : [...series].reverse()).map((part) => ({
+          type: 'bar', stack: 'all', barCategoryGap: '14%', name: part, id: `part ${part}`, emphasis: { disabled: true },
+          itemStyle: { color: split ? colour(part) : token('--data') },
+          data: bins.map((bin) => (split ? bin.parts?.[part] ?? 0 : bin.count)),
         })),
       },
       { replaceMerge: ['series'] },
     )
-  }, [bins, interval, most, split, theme, zone])
+  }, [bins, interval, most, split, series, lit, theme, zone])
 
   const indexAt = (clientX: number): number => {
     const made = chart.current
@@ -137,7 +163,7 @@ export function Histogram({ label, bins, interval, height = 96, onBrush, unit = 
         <div className="chart-tip" style={{ top: 2, left: Math.min(tip.x + 10, (box.current?.clientWidth ?? 400) - 190) }}>
           {picked && picked.to > picked.from
             ? <b>{duration((picked.to - picked.from + 1) * interval)}, {count(pickedCount)} {unit}{pickedCount === 1 ? '' : 's'}</b>
-            : <><b>{count(tip.bin.count)} {unit}{tip.bin.count === 1 ? '' : 's'}</b> <span className="t3">{formatTime(new Date(tip.bin.at), zone, 'minute')}</span>{split && SEVERITIES.filter((part) => (tip.bin.parts?.[part] ?? 0) > 0).map((part) => <div key={part}>{severityWord(part)} {tip.bin.parts?.[part]}</div>)}</>}
+            : <><b>{count(tip.bin.count)} {unit}{tip.bin.count === 1 ? '' : 's'}</b> <span className="t3">{formatTime(new Date(tip.bin.at), zone, 'minute')}</span>{split && series !== undefined && series.filter((part) => (tip.bin.parts?.[part] ?? 0) > 0).slice(0, 6).map((part) => <div key={part} className="cut">{part === '' ? 'none of these' : part} {count(tip.bin.parts?.[part] ?? 0)}</div>)}{split && series === undefined && SEVERITIES.filter((part) => (tip.bin.parts?.[part] ?? 0) > 0).map((part) => <div key={part}>{severityWord(part)} {tip.bin.parts?.[part]}</div>)}</>}
         </div>
       )}
     </figure>

@@ -2,7 +2,7 @@ import { MantineProvider } from '@mantine/core'
 import { fireEvent, render, screen, within } from '@testing-library/react'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
 
-import { DataTable, type Column } from './table'
+import { DataTable, fit, type Column } from './table'
 
 interface Row {
   id: string
@@ -55,5 +55,14 @@ describe('a table', () => {
     fireEvent.click(screen.getByRole('checkbox', { name: 'Select row 2' }))
     fireEvent.click(screen.getByRole('checkbox', { name: 'Select all rows' }))
     expect(select.mock.calls.map(([keys]) => [...keys])).toEqual([['1', '2'], ['1', '2', '3']])
+  })
+})
+
+describe('the width of a column', () => {
+  it('is that of what stands in it, between two bounds, and of its head', () => {
+    expect(fit(['a'], { least: 64 })).toBe(64)
+    expect(fit(['24 Nov 23:59:59.999'])).toBeGreaterThan(fit(['23:59:59.999']))
+    expect(fit(['x'.repeat(1000)], { most: 150 })).toBe(150)
+    expect(fit([], { head: 'http.response.code', least: 40 })).toBeGreaterThan(100)
   })
 })

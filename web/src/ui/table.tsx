@@ -14,6 +14,8 @@ export interface Column<Row> {
   /** Pixels; `grow` columns share what is left and take at least this much. */
   width: number
   grow?: boolean
+  /** How much of the rest a `grow` column takes beside others; its width where nothing is said. */
+  weight?: number
   numeric?: boolean
   /** What to sort by here; true when the server sorts. */
   sortBy?: true | ((row: Row) => string | number)
@@ -48,6 +50,8 @@ interface DataTableProps<Row> {
   density?: Density
   /** Called when the last rows come in sight. */
   onEnd?: () => void
+  /** Whether rows should stay where they are: the pointer or the focus is on them, or they are scrolled. */
+  onReading?: (reading: boolean) => void
   footer?: ReactNode
   /** Plain rows of a given height instead of the density's. */
   rowHeight?: number
@@ -61,7 +65,7 @@ const NARROW_ROW = 57
 
 /** Draws rows; sorts them itself when the sorted column says by what, else tells `onSort`. */
 export function DataTable<Row extends object>(props: DataTableProps<Row>) {
-  const { label, name, columns, rows, rowKey, sort, onSort, selected, onSelect, current, onOpen, group, narrow, actions, onEnd, footer, rowHeight } = props
+  const { label, name, columns, rows, rowKey, sort, onSort, selected, onSelect, current, onOpen, group, narrow, actions, onEnd, onReading, footer, rowHeight } = props
   const prefs = usePrefs()
   const density = props.density ?? prefs.density
   const isNarrow = useMediaQuery('(max-width: 700px)', false, { getInitialValueInEffect: false }) && narrow !== undefined
@@ -94,7 +98,7 @@ export function DataTable<Row extends object>(props: DataTableProps<Row>) {
   const last = items.at(-1)?.index ?? -1
   useEffect(() => { if (shown.length > 0 && last >= shown.length - 1) onEnd?.() }, [last, shown.length, onEnd])
 
-  const template = [onSelect && !isNarrow ? '40px' : '', ...columns.map(({ id, width, grow }) => (widths[id] !== undefined ? `${widths[id]}px` : grow ? `minmax(${width}px, ${width}fr)` : `${width}px`)), actions ? '0px' : ''].filter(Boolean).join(' ')
+  const template = [onSelect && !isNarrow ? '40px' : '', ...columns.map(({ id, width, grow, weight = width }) => (widths[id] !== undefined ? `${widths[id]}px` : grow ? `minmax(${width}px, ${weight}fr)` : `${width}px`)), actions ? '0px' : ''].filter(Boolean).join(' ')
   const style: CSSProperties = { gridTemplateColumns: template }
   const least = columns.reduce((sum, { id, width }) => sum + (widths[id] ?? width), onSelect ? 40 : 0)
 
@@ -136,7 +140,11 @@ export function DataTable<Row extends object>(props: DataTableProps<Row>) {
 
   return (
     <div className={`table ${density}`}>
-      <div className="table-scroll" ref={scroller}>
+      <div
+        className="table-scroll" ref={scroller}
+        onPointerEnter={() => onReading?.(true)} onPointerLeave={(event) => onReading?.(event.currentTarget.scrollTop > 0)}
+        onFocus={() => onReading?.(true)} onBlur={(event) => onReading?.(event.currentTarget.scrollTop > 0)} onScroll={(event) => { if (event.currentTarget.scrollTop > 0) onReading?.(true) }}
+      >
         <div className="table-in" style={isNarrow ? undefined : { minWidth: least }} role="grid" aria-label={label} aria-rowcount={shown.length + 1} aria-multiselectable={onSelect ? true : undefined}>
           {!isNarrow && (
             <div role="rowgroup" style={{ display: 'contents' }}>
@@ -221,6 +229,15 @@ function Grip({ width, onResize }: { width: number; onResize: (width: number) =>
       onPointerUp={() => { start.current = undefined }}
     />
   )
+}
+
+/** Pixels that the longest of some texts takes in a cell, between two bounds; a head may ask for more. */
+export function fit(texts: Iterable<string>, { least = 56, most = 400, head = '' }: { least?: number; most?: number; head?: string } = {}): number {
+  let longest = 0
+  for (const text of texts) longest = Math.max(longest, text.length)
+  const cut = head.lastIndexOf('.')
+  const named = Math.max(head.length - cut - 1, (cut + 1) * 0.85)
+  return Math.ceil(Math.max(least, named * 7.2 + 20, Math.min(most, longest * 7.2 + 20)))
 }
 
 /** A dotted field as a column's head: prefix small, last part strong. */

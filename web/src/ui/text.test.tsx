@@ -1,7 +1,7 @@
 import { fireEvent, render, screen } from '@testing-library/react'
 import { describe, expect, it, vi } from 'vitest'
 
-import { Code, markPieces, nounsOf, Sentence } from './text'
+import { Code, flow, markPieces, nounsOf, Prose, Sentence } from './text'
 
 describe('marks', () => {
   it('cover what matched, letter case aside, and join where they overlap', () => {
@@ -24,6 +24,23 @@ describe('a sentence', () => {
     render(<Sentence parts={['On ', { text: 'WS-07', field: 'host.name' }]} onPick={pick} />)
     fireEvent.click(screen.getByRole('button', { name: 'WS-07' }), { altKey: true })
     expect(pick).toHaveBeenCalledWith({ text: 'WS-07', field: 'host.name' }, true)
+    fireEvent.keyDown(screen.getByRole('button', { name: 'WS-07' }), { key: 'Enter' })
+    expect(pick).toHaveBeenCalledTimes(2)
+  })
+})
+
+describe('prose', () => {
+  it('flows as one paragraph, and leaves lists and indented lines alone', () => {
+    expect(flow('one\ntwo  \n three')).toBe('one two three')
+    expect(flow('do:\n- this\n- that\n1. first')).toBe('do:\n- this\n- that\n1. first')
+    expect(flow('as in\n    code\n    more')).toBe('as in\n    code\n    more')
+  })
+
+  it('sets code apart, and shows markup as text', () => {
+    render(<Prose text={'The line `$c=1`\ncounts.\n\n<b>bold</b>'} />)
+    expect(screen.getByText('$c=1').tagName).toBe('CODE')
+    expect(document.querySelectorAll('p.prose')).toHaveLength(2)
+    expect(document.querySelector('p b')).toBeNull()
   })
 })
 

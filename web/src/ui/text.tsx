@@ -85,9 +85,16 @@ export function Sentence({ parts, onPick }: SentenceProps) {
         if (typeof part === 'string') return <Fragment key={index}>{part}</Fragment>
         if (!onPick) return <span key={index} className="mono">{shorten(part.text)}</span>
         return (
-          <button key={index} type="button" className="ent" title={part.field ? `${part.field}: ${part.text}` : part.text} onClick={(event) => { onPick(part, event.altKey) }}>
-            {shorten(part.text)}
-          </button>
+          // Not a button element: a button is a box, and a sentence would break around it.
+          <span
+            key={index} role="button" tabIndex={0} className="ent" title={part.field ? `${part.field}: ${part.text}` : part.text} onClick={(event) => { onPick(part, event.altKey) }}
+            onKeyDown={(event) => {
+              if (event.key !== 'Enter' && event.key !== ' ') return
+              event.preventDefault()
+              event.stopPropagation()
+              onPick(part, event.altKey)
+            }}
+          >{shorten(part.text)}</span>
         )
       })}
     </>
@@ -130,6 +137,25 @@ function indexOfWord(text: string, word: string): number {
     if (!(isWord(before) && isWord(word[0])) && !(isWord(text[at + word.length]) && isWord(word.at(-1)))) return at
   }
   return -1
+}
+
+/** Prose as its author broke it into lines: lines of one paragraph flow together, `code` stands in its own face. */
+export function Prose({ text }: { text: string }) {
+  const blocks = text.trim().split(/\n\s*\n/)
+  return (
+    <>
+      {blocks.map((block, index) => (
+        <p key={index} className="t2 prose">
+          {flow(block).split('`').map((piece, at) => (at % 2 === 1 ? <code key={at} className="mono">{piece}</code> : <Fragment key={at}>{piece}</Fragment>))}
+        </p>
+      ))}
+    </>
+  )
+}
+
+/** Lines of a list, a heading or an indented block stay apart; the others are one line. */
+export function flow(block: string): string {
+  return block.replace(/[^\S\n]*\n(?!\s{4}|\s*(?:[-*+#>|]|\d+[.)]\s))[^\S\n]*/g, ' ')
 }
 
 /** A field's facts, one a line. */

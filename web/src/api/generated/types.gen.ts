@@ -257,6 +257,10 @@ export type AuditEntry = {
  */
 export type Channel = {
     /**
+     * Fixed
+     */
+    fixed?: boolean;
+    /**
      * Id
      */
     id?: string;
@@ -999,6 +1003,10 @@ export type Moment = {
      * Kind
      */
     kind: 'alert' | 'event' | 'notification' | 'triage';
+    /**
+     * Node
+     */
+    node?: string | null;
     /**
      * Severity
      */

@@ -13,7 +13,7 @@ export function Audit() {
           <div className="table-wrap">
             <table className="grid-table">
               <thead><tr><th>When</th><th>Who</th><th>Did</th><th>What</th><th>From</th></tr></thead>
-              <tbody>{entries.map((entry) => <tr key={entry.id}><td className="t2 nowrap"><Time at={entry.time} /></td><td>{entry.who}</td><td>{entry.action}</td><td title={JSON.stringify(entry.detail)}>{entry.what}</td><td className="mono t2">{entry.peer}</td></tr>)}</tbody>
+              <tbody>{entries.map((entry) => <tr key={entry.id}><td className="t2 nowrap"><Time at={entry.time} /></td><td>{entry.who}</td><td className="nowrap">{entry.action}</td><td className="whole mono" title={JSON.stringify(entry.detail)}>{entry.what}</td><td className="mono t2 nowrap">{entry.peer}</td></tr>)}</tbody>
             </table>
           </div>
         )}

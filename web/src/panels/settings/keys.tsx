@@ -32,10 +32,10 @@ export function Keys() {
               <tbody>
                 {rows.map((key) => (
                   <tr key={key.id}>
-                    <td>{key.name} <span className="mono t3">{key.id}</span></td>
-                    <td>{key.scopes.join(', ')}</td>
-                    <td className="t2"><Time at={key.created} detail="minute" /> by {key.created_by}</td>
-                    <td className="t2">{key.last_used === null ? 'never' : <RelativeTime at={key.last_used} />}</td>
+                    <td className="whole">{key.name} <span className="mono t3">{key.id}</span></td>
+                    <td data-label="May">{key.scopes.join(', ')}</td>
+                    <td className="t2" data-label="Made"><Time at={key.created} detail="minute" /> by {key.created_by}</td>
+                    <td className="t2" data-label="Last used">{key.last_used === null ? 'never' : <RelativeTime at={key.last_used} />}</td>
                     <td><button type="button" className="btn sm" disabled={drop.isPending} onClick={() => { drop.mutate(key.id) }}>Revoke</button></td>
                   </tr>
                 ))}

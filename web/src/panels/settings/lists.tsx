@@ -49,7 +49,7 @@ function Rows({ list }: { list: ListTable }) {
           <tbody>
             {rows.map((row, index) => (
               <tr key={index}>
-                {list.columns.map((column) => <td key={column}><input className="input mono" disabled={viewer} aria-label={`${column} of row ${index + 1}`} value={row[column] ?? ''} onChange={(event) => { setRows(rows.map((other, at) => (at === index ? { ...other, [column]: event.target.value } : other))) }} /></td>)}
+                {list.columns.map((column) => <td key={column} data-label={column} style={{ flex: '1 0 140px' }}><input className="input mono" disabled={viewer} aria-label={`${column} of row ${index + 1}`} value={row[column] ?? ''} onChange={(event) => { setRows(rows.map((other, at) => (at === index ? { ...other, [column]: event.target.value } : other))) }} /></td>)}
                 <td>{!viewer && <button type="button" className="btn quiet icon-only" aria-label={`Remove row ${index + 1}`} onClick={() => { setRows(rows.filter((_, at) => at !== index)) }}><IconTrash className="icon" size={14} /></button>}</td>
               </tr>
             ))}

@@ -41,22 +41,23 @@ function Form({ data }: { data: Notifications }) {
             <tbody>
               {channels.map((channel, index) => (
                 <tr key={index}>
-                  <td><input className="input" aria-label={`Name of channel ${index + 1}`} required value={channel.name} onChange={(event) => { change(index, { name: event.target.value }) }} /></td>
-                  <td><input className="input mono" aria-label={`Address of channel ${index + 1}`} required placeholder="mailto://… or json://…" value={channel.url} onChange={(event) => { change(index, { url: event.target.value }) }} /></td>
-                  <td><input type="checkbox" className="check" aria-label={`Incidents to channel ${index + 1}`} checked={channel.incidents} onChange={() => { change(index, { incidents: !channel.incidents }) }} /></td>
-                  <td><select className="input" style={{ width: 120 }} aria-label={`Lowest severity for channel ${index + 1}`} value={channel.minimum_severity ?? ''} onChange={(event) => { change(index, { minimum_severity: LEVELS.find((level) => level === event.target.value) ?? null }) }}><option value="">none</option>{LEVELS.map((level) => <option key={level}>{level}</option>)}</select></td>
-                  <td><button type="button" className="btn quiet icon-only" aria-label={`Remove channel ${index + 1}`} onClick={() => { setChannels(channels.filter((_, at) => at !== index)) }}><IconTrash className="icon" size={14} /></button></td>
+                  <td data-label="Name"><input className="input" aria-label={`Name of channel ${index + 1}`} required disabled={channel.fixed} value={channel.name} onChange={(event) => { change(index, { name: event.target.value }) }} /></td>
+                  <td data-label="Address" style={{ flex: '1 0 200px' }}><input disabled={channel.fixed} className="input mono" aria-label={`Address of channel ${index + 1}`} required placeholder="mailto://… or json://…" value={channel.url} onChange={(event) => { change(index, { url: event.target.value }) }} /></td>
+                  <td data-label="Incidents"><input type="checkbox" className="check" disabled={channel.fixed} aria-label={`Incidents to channel ${index + 1}`} checked={channel.incidents} onChange={() => { change(index, { incidents: !channel.incidents }) }} /></td>
+                  <td data-label="Alerts from"><select className="input" disabled={channel.fixed} style={{ width: 120 }} aria-label={`Lowest severity for channel ${index + 1}`} value={channel.minimum_severity ?? ''} onChange={(event) => { change(index, { minimum_severity: LEVELS.find((level) => level === event.target.value) ?? null }) }}><option value="">none</option>{LEVELS.map((level) => <option key={level}>{level}</option>)}</select></td>
+                  <td>{channel.fixed ? <span className="tag">settings file</span> : <button type="button" className="btn quiet icon-only" aria-label={`Remove channel ${index + 1}`} onClick={() => { setChannels(channels.filter((_, at) => at !== index)) }}><IconTrash className="icon" size={14} /></button>}</td>
                 </tr>
               ))}
             </tbody>
           </table>
         </div>
+        {channels.some(({ fixed }) => fixed) && <p className="t3">A channel of the settings file is changed there, under <span className="mono">[notify]</span> of tocsin.toml.</p>}
         {channels.length === 0 && <p className="t3">Nobody is told of anything yet. Add a mail address or a webhook.</p>}
         <div className="row wrap">
           <button type="submit" className="btn primary" disabled={!changed || keep.isPending}>Save</button>
-          <button type="button" className="btn" onClick={() => { setChannels([...channels, { id: '', name: '', url: '', incidents: true, minimum_severity: null }]) }}>Add a channel</button>
+          <button type="button" className="btn" onClick={() => { setChannels([...channels, { id: '', name: '', url: '', incidents: true, minimum_severity: null, fixed: false }]) }}>Add a channel</button>
           <button type="button" className="btn" disabled={changed || data.channels.length === 0 || test.isPending} onClick={() => { test.mutate() }}>Send a test</button>
-          {test.data && <span className={STATE[test.data.state]} role="status">{test.data.channel}: {test.data.state}{test.data.error !== '' && `, ${test.data.error}`}</span>}
+          {test.data && <span role="status" className="row wrap">{test.data.map((sent, index) => <span key={index} className={STATE[sent.state]}>{sent.channel}: {sent.state}{sent.error !== '' && `, ${sent.error}`}</span>)}</span>}
         </div>
         {keep.error && <Failed error={keep.error} />}
         {test.error && <Failed error={test.error} />}
@@ -66,7 +67,7 @@ function Form({ data }: { data: Notifications }) {
         <div className="table-wrap">
           <table className="grid-table">
             <thead><tr><th>When</th><th>Channel</th><th>What</th><th>Result</th></tr></thead>
-            <tbody>{data.last.map((delivery) => <tr key={`${delivery.time}${delivery.channel}${delivery.title}`}><td className="t2"><Time at={delivery.time} /></td><td>{delivery.channel}</td><td>{delivery.title}</td><td><span className={STATE[delivery.state]}>{delivery.state}{delivery.attempts > 1 && ` after ${delivery.attempts} tries`}</span> <span className="t3">{delivery.error}</span></td></tr>)}</tbody>
+            <tbody>{data.last.map((delivery) => <tr key={`${delivery.time}${delivery.channel}${delivery.title}`}><td className="t2 nowrap"><Time at={delivery.time} /></td><td className="nowrap">{delivery.channel}</td><td className="whole">{delivery.title}</td><td><span className={STATE[delivery.state]}>{delivery.state}{delivery.attempts > 1 && ` after ${delivery.attempts} tries`}</span> <span className="t3">{delivery.error}</span></td></tr>)}</tbody>
           </table>
         </div>
       )}

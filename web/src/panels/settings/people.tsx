@@ -31,10 +31,10 @@ export function People() {
               <tbody>
                 {rows.map((user) => (
                   <tr key={user.username}>
-                    <td><span className="row"><Avatar name={user.username} /> {user.username}{user.username === me?.username && <span className="t3">you</span>}</span></td>
-                    <td><select className="input" style={{ width: 130 }} aria-label={`Role of ${user.username}`} value={user.role} onChange={(event) => { change.mutate({ username: user.username, change: { role: event.target.value as Role } }) }}>{ROLES.map((each) => <option key={each}>{each}</option>)}</select></td>
-                    <td className="t2">{user.last_seen === null ? 'never' : <RelativeTime at={user.last_seen} />}</td>
-                    <td><input type="checkbox" role="switch" className="switch" aria-label={`${user.username} may sign in`} checked={!user.disabled} onChange={() => { change.mutate({ username: user.username, change: { disabled: !user.disabled } }) }} /></td>
+                    <td className="whole"><span className="row"><Avatar name={user.username} /> {user.username}{user.username === me?.username && <span className="t3">you</span>}</span></td>
+                    <td data-label="Role"><select className="input" style={{ width: 130 }} aria-label={`Role of ${user.username}`} value={user.role} onChange={(event) => { change.mutate({ username: user.username, change: { role: event.target.value as Role } }) }}>{ROLES.map((each) => <option key={each}>{each}</option>)}</select></td>
+                    <td className="t2" data-label="Last seen">{user.last_seen === null ? 'never' : <RelativeTime at={user.last_seen} />}</td>
+                    <td data-label="May sign in"><input type="checkbox" role="switch" className="switch" aria-label={`${user.username} may sign in`} checked={!user.disabled} onChange={() => { change.mutate({ username: user.username, change: { disabled: !user.disabled } }) }} /></td>
                   </tr>
                 ))}
               </tbody>
