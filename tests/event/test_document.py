@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tocsin.event.batch import BatchBuilder
-from tocsin.event.document import nested, to_documents
+from tocsin.event.document import nested, readable, to_documents
 
 
 def document(**columns: Any) -> dict[str, Any]:
@@ -71,3 +71,20 @@ def test_arrays_of_objects_come_back_as_they_were() -> None:
 )
 def test_nesting_never_raises_and_is_json(flat: dict[str, Any]) -> None:
     orjson.loads(orjson.dumps(nested({k: v if isinstance(v, str) else v % 2**60 for k, v in flat.items()})))
+
+
+def test_every_shape_of_column_is_read_where_it_is_cut_or_in_pieces() -> None:
+    texts = pa.dictionary(pa.int32(), pa.string())
+    rows: list[Any] = [["a", "b"], None, [], ["b"], ["c", "a"]]
+    maps: list[Any] = [[("a", ["1"])], None, [("b", ["2", "3"]), ("c", [])], [], [("a", ["4"])]]
+    made = [
+        (pa.array(["a", None, "b", "a", "c"], texts), ["a", None, "b", "a", "c"]),
+        (pa.array(rows, pa.list_(pa.string())), rows),
+        (pa.array(rows, pa.list_(texts)), rows),
+        (pa.array(maps, pa.map_(pa.string(), pa.list_(pa.string()))), [dict(row) if row else None for row in maps]),
+    ]
+    for array, wanted in made:
+        assert readable(array) == wanted
+        assert readable(array[1:4]) == wanted[1:4]
+        assert readable(array[:0]) == []
+        assert readable(pa.chunked_array([array[3:], array[1:3]])) == wanted[3:] + wanted[1:3]

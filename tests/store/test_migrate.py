@@ -52,6 +52,19 @@ def test_a_database_that_did_not_know_its_filled_columns_finds_them(folder: Path
         assert again.by_ids([document["_id"]]) == {document["_id"]: document}
 
 
+def test_columns_that_were_known_by_data_set_alone_are_known_by_code(folder: Path, events: Make) -> None:
+    with store.open(f"chdb://{folder}") as opened:
+        opened.insert("0:0", events([{"event.code": "1", "url.path": "/a"}, {"event.code": "2", "user.name": "u"}]))
+        opened._engine.command("TRUNCATE TABLE names")
+        opened._engine.command("INSERT INTO names VALUES ('events', 'my.own'), ('events/test.dataset', 'url.path')")
+        opened._engine.command("ALTER TABLE migrations DELETE WHERE number > 3 SETTINGS mutations_sync = 1")
+    with store.open(f"chdb://{folder}") as again:
+        assert again.known_names() == ["my.own"]
+        assert "url.path" in again._known.filled_of("events", [("test.dataset", "1")])
+        assert "url.path" not in again._known.filled_of("events", [("test.dataset", "2")])
+        assert len(again.search(TRUE)) == 2
+
+
 def test_what_a_later_version_made_is_left_alone(folder: Path) -> None:
     with store.open(f"chdb://{folder}") as opened:
         opened._engine.command("INSERT INTO migrations SELECT 999, 'from the future', now64(3)")

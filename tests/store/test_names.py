@@ -55,3 +55,36 @@ def test_past_a_bound_data_sets_are_not_told_apart(held: Store, events: Make, mo
     assert all("user.name" in each or "user.id" in each for each in held.search(TRUE))
     only = Test(held.names["events"].field("event.dataset"), Equals(("set.3",)))
     assert held.search(only)[0]["user.name"] == "x"
+
+
+def test_columns_are_told_apart_by_event_code(held: Store, events: Make) -> None:
+    rows = [{"event.code": "1", "process.name": "p"}, {"event.code": "3", "source.ip": "::1"}, {"user.name": "u"}]
+    held.insert("0:0", events(rows))
+    own = {"process.name", "source.ip", "user.name"}
+
+    def filled(*codes: str) -> set[str]:
+        return held._known.filled_of("events", [("test.dataset", code) for code in codes]) & own
+
+    assert (filled("1"), filled("3"), filled("")) == ({"process.name"}, {"source.ip"}, {"user.name"})
+    assert filled("1", "3") == {"process.name", "source.ip"}
+    assert filled("9") == set()
+
+
+def test_codes_past_a_bound_are_not_told_apart(held: Store, events: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_names, "MOST_CODES", 3)
+    rows = [{"event.code": str(row), f"user.{'name' if row % 2 else 'id'}": "x"} for row in range(9)]
+    held.insert("0:0", events(rows))
+    held.insert("0:1", events([{"event.code": "20", "url.path": "/"}], seed="x"))
+    assert all("user.name" in each or "user.id" in each or "url.path" in each for each in held.search(TRUE))
+    assert held._known.filled_of("events", [("test.dataset", "20")]) >= {"url.path", "user.id"}
+    assert len(held._known._filled["events"]) == 4
+
+
+@pytest.mark.parametrize("dataset", ["a/b", '["a","b"]', "*", "a\tb", "é", ""])
+def test_any_spelling_of_a_data_set_or_code_keeps_its_columns(folder: Path, events: Make, dataset: str) -> None:
+    document = {"event.dataset": dataset, "event.code": dataset, "user.name": "u"}
+    with store.open(f"chdb://{folder}") as first:
+        first.insert("0:0", events([document]))
+    with store.open(f"chdb://{folder}") as second:
+        (found,) = second.search(TRUE)
+        assert found["user.name"] == "u"

@@ -6,6 +6,7 @@ The store's answers, the command line's output and a rule's sample events have t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any, Final
 
 import orjson
@@ -36,13 +37,13 @@ def to_documents(batch: pa.RecordBatch | pa.Table) -> list[Document]:
                 document[name] = value
     names = set(batch.schema.names)
     if FIELDS in names:
-        fields = batch.column(FIELDS).to_pylist()
-        types = batch.column(TYPES).to_pylist() if TYPES in names else [None] * batch.num_rows
+        fields = readable_pairs(batch.column(FIELDS))
+        types = readable_pairs(batch.column(TYPES)) if TYPES in names else [[]] * batch.num_rows
         for document, pairs, kinds in zip(documents, fields, types, strict=True):
             if pairs:
                 _rest(document, pairs, dict(kinds) if kinds else {})
     if OVERFLOW in names:
-        for document, overflowed in zip(documents, batch.column(OVERFLOW).to_pylist(), strict=True):
+        for document, overflowed in zip(documents, readable(batch.column(OVERFLOW)), strict=True):
             if overflowed:
                 document[OVERFLOW] = overflowed
     return documents
@@ -53,15 +54,42 @@ def readable(column: pa.Array | pa.ChunkedArray) -> list[Any]:
     kind = column.type
     if kind == IP_TYPE:
         return [None if value is None else ip.text(value) for value in column.to_pylist()]
-    if pa.types.is_list(kind) and kind.value_type == IP_TYPE:
-        return [None if row is None else [ip.text(value) for value in row] for row in column.to_pylist()]
     if pa.types.is_timestamp(kind):
         return [
             None if value is None else time.iso(value) for value in column.cast(_MICROS).cast(pa.int64()).to_pylist()
         ]
     if pa.types.is_map(kind):
-        return [dict(value) if value else None for value in column.to_pylist()]
+        return [dict(value) if value else None for value in readable_pairs(column)]
+    if pa.types.is_list(kind):
+        return [row for chunk in _chunks(column) for row in _lists(chunk)]
+    if pa.types.is_dictionary(kind):
+        column = column.cast(kind.value_type)  # a dictionary's values come one by one, plain ones all at once
     return list(column.to_pylist())
+
+
+def readable_pairs(column: pa.Array | pa.ChunkedArray) -> list[list[tuple[Any, Any]]]:
+    """The pairs of each row of a map; none where it is null."""
+    out: list[list[tuple[Any, Any]]] = []
+    for chunk in _chunks(column):
+        bounds = chunk.offsets.to_pylist()
+        first, last = bounds[0], bounds[-1]
+        pairs = list(zip(readable(chunk.keys[first:last]), readable(chunk.items[first:last]), strict=True))
+        out += [pairs[start - first : end - first] for start, end in pairwise(bounds)]
+    return out
+
+
+def _lists(chunk: pa.ListArray) -> list[list[Any] | None]:
+    bounds = chunk.offsets.to_pylist()
+    first, last = bounds[0], bounds[-1]
+    values = readable(chunk.values[first:last])
+    rows: list[list[Any] | None] = [values[start - first : end - first] for start, end in pairwise(bounds)]
+    if chunk.null_count:
+        rows = [row if valid else None for row, valid in zip(rows, chunk.is_valid().to_pylist(), strict=True)]
+    return rows
+
+
+def _chunks(column: pa.Array | pa.ChunkedArray) -> list[pa.Array]:
+    return list(column.chunks) if isinstance(column, pa.ChunkedArray) else [column]
 
 
 def _rest(document: Document, pairs: list[tuple[str, list[str]]], kinds: Mapping[str, str]) -> None:

@@ -16,7 +16,7 @@ from tocsin.event.schema import FIELDS, OVERFLOW, TYPES
 from tocsin.lang.sql import quote
 from tocsin.store._ddl import ALERTS, EVENTS, INCIDENTS, TABLES, Table, create
 from tocsin.store._engine import Engine
-from tocsin.store._names import SEPARATOR
+from tocsin.store._names import place_of
 
 Step = Callable[[Engine], None]
 ADDED_SETTINGS: Final = ("max_parts_to_merge_at_once", "skip_empty_columns_on_insert")
@@ -44,11 +44,18 @@ def note_filled(engine: Engine) -> None:
             f"countIf({'notEmpty' if kind.startswith('Array') else 'isNotNull'}({quote(name)}))"
             for name, kind in kinds.items()
         ]
-        grouped = f"SELECT `event.dataset`, {', '.join(counts)} FROM {quote(table.name)} GROUP BY `event.dataset`"
-        for dataset, *numbers in engine.rows(grouped):
+        code = "`event.code`" if "event.code" in held else "NULL"
+        grouped = f"SELECT `event.dataset`, {code} AS code, {', '.join(counts)} FROM {quote(table.name)}"
+        for dataset, each, *numbers in engine.rows(f"{grouped} GROUP BY `event.dataset`, code"):
             filled = [name for name, number in zip(names, numbers, strict=True) if number]
-            place = f"{table.name}{SEPARATOR}{dataset}"
+            place = place_of(table.name, (dataset or "", each or ""))
             engine.insert("names", pa.record_batch({"table": [place] * len(filled), "name": filled}))
+
+
+def note_filled_by_code(engine: Engine) -> None:
+    """Which columns have values by event code too, in place of what was written down by data set alone."""
+    engine.command("ALTER TABLE names DELETE WHERE position(`table`, '/') > 0 SETTINGS mutations_sync = 2")
+    note_filled(engine)
 
 
 def bound_merges(engine: Engine) -> None:
@@ -67,6 +74,7 @@ STEPS: Final[tuple[tuple[int, str, Step], ...]] = (
     (1, "make the tables", make_tables),
     (2, "write down which columns have values", note_filled),
     (3, "bound merges", bound_merges),
+    (4, "write down which columns have values by event code", note_filled_by_code),
 )
 
 

@@ -18,9 +18,9 @@ from tocsin.ports import ALL_TIME, Histogram, Span, Table, TopValues
 from tocsin.store._ddl import FOLDED, HOUR
 from tocsin.store._engine import Engine
 from tocsin.store._names import Known
+from tocsin.store._places import ALWAYS, HOURLY, Place, Places
 from tocsin.store._tables import BLANK, TABLES, TRIAGE_HOT, Readable, with_triage
 
-_HOUR: Final = 3_600_000_000
 SLICE: Final = 16_000
 SAMPLE: Final = 10_000
 MOST_BUCKETS: Final = 2_000
@@ -40,6 +40,7 @@ class Reader:
         self._engine = engine
         self._known = known
         self._lists = lists
+        self._places = Places(engine, known, TABLES["events"].tie)
         held = tuple(aliases)
         self.names: dict[Table, Names] = {
             "events": Names(held),
@@ -65,18 +66,40 @@ class Reader:
         """See `ports.EventReader`. With `fields` a document has these names only, aliases as they were asked for."""
         table = TABLES[of]
         asked = self._asked(table, where, span)
+        limit = max(0, int(limit))
+        edge = (None if span.end is None else span.end - 1) if newest_first else span.start
         if after is not None:
             asked.also(self._after(asked, after, newest_first))
+            edge = after[0]
         wanted = None if fields is None else [self.names[of].field(name) for name in fields]
+        if of == "events":
+            return self._events(asked, wanted, limit, newest_first, edge)
         columns = self._listed(of, datasets_of(where)) if wanted is None else self._selected(asked, wanted)
-        way = "DESC" if newest_first else "ASC"
+        return documents_of(self._ordered(asked, columns, asked.where, limit, newest_first), table, wanted)
+
+    def _events(
+        self, asked: _Asked, wanted: Sequence[Field] | None, limit: int, newest_first: bool, edge: int | None
+    ) -> list[Document]:
+        if wanted is None:
+            places = self._places.first(asked.where, asked.parameters, limit, newest_first=newest_first, edge=edge)
+            held = {document["_id"]: document for document in self._at(places)}
+            return [held[place.id] for place in places if place.id in held]
+        columns = self._selected(asked, wanted)
+        found: list[Document] = []
+        for window in self._places.windows(limit, newest_first=newest_first, edge=edge):
+            rows = self._ordered(asked, columns, f"{window} AND {asked.where}", limit - len(found), newest_first)
+            found += documents_of(rows, asked.table, wanted)
+            if len(found) >= limit:
+                break
+        return found
+
+    def _ordered(self, asked: _Asked, columns: str, where: str, limit: int, newest_first: bool) -> pa.Table:
+        table, way = asked.table, "DESC" if newest_first else "ASC"
         order = f"`@timestamp` {way}, {table.tie} {way}, {quote(table.id)} {way}"
         found = self._engine.arrow(
-            f"SELECT {columns} FROM {table.source} WHERE {asked.where} ORDER BY {order} LIMIT {max(0, int(limit))}",
-            asked.parameters,
+            f"SELECT {columns} FROM {table.source} WHERE {where} ORDER BY {order} LIMIT {limit}", asked.parameters
         )
-        found = found.rename_columns([name.removesuffix(_KEPT) for name in found.schema.names])
-        return documents_of(found, table, wanted)
+        return found.rename_columns([name.removesuffix(_KEPT) for name in found.schema.names])
 
     def stream(
         self, where: Predicate, span: Span = ALL_TIME, *, of: Table = "events", rows: int = SLICE
@@ -167,30 +190,16 @@ class Reader:
         wanted = list(dict.fromkeys(ids))
         for start in range(0, len(wanted), MOST_IDS):
             part = wanted[start : start + MOST_IDS]
-            found = self._events_of(part) if of == "events" else self._others_of(part, TABLES[of])
+            found = self._at(self._places.of_ids(part)) if of == "events" else self._others_of(part, TABLES[of])
             for document in found:
                 out[document["_id"]] = document
         return out
 
-    def _events_of(self, ids: list[str]) -> list[Document]:
-        """In two steps: the index over ids gives the places of events in the sort key, the key gives their rows, with
-        the columns that their data sets have."""
-        places = self._engine.rows(
-            f"SELECT `event.dataset`, {HOUR}, toUnixTimestamp64Micro(`@timestamp`) FROM events"
-            " WHERE `tocsin.id` IN {ids:Array(String)}",
-            {"ids": ids},
-        )
+    def _at(self, places: Sequence[Place]) -> list[Document]:
+        """The events at these places, in any order."""
         if not places:
             return []
-        sets, hours, times = (sorted(set(column)) for column in zip(*places, strict=True))
-        found = self._engine.arrow(
-            f"SELECT {self._listed('events', sets)} FROM events WHERE `event.dataset` IN {{sets:Array(String)}}"
-            f" AND {HOUR} IN {{hours:Array(Int64)}} AND `@timestamp` >= fromUnixTimestamp64Micro({{low:Int64}}, 'UTC')"
-            " AND `@timestamp` <= fromUnixTimestamp64Micro({high:Int64}, 'UTC') AND `tocsin.id` IN {ids:Array(String)}"
-            " LIMIT 1 BY `tocsin.id`",
-            {"ids": ids, "sets": sets, "hours": hours, "low": times[0], "high": times[-1]},
-        )
-        return documents_of(found, TABLES["events"])
+        return documents_of(self._places.rows(places, list(TABLES["events"].columns)), TABLES["events"])
 
     def _others_of(self, ids: list[str], table: Readable) -> list[Document]:
         names = self._filled(table)
@@ -203,7 +212,7 @@ class Reader:
     def _filled(self, table: Readable, datasets: Iterable[str] | None = None) -> list[str]:
         """The columns that a document of these data sets may have."""
         filled = self._known.filled(table.name, datasets)
-        always = {table.id, "@timestamp", "event.dataset", *MAP, *TRIAGE_HOT}
+        always = {table.id, *ALWAYS, *TRIAGE_HOT}
         return [name for name in table.columns if name in filled or name in always]
 
     def _listed(self, of: Table, datasets: Iterable[str] | None = None) -> str:
@@ -241,7 +250,7 @@ class Reader:
         table, (moment, last) = asked.table, after
         when = "`@timestamp` = fromUnixTimestamp64Micro({t:Int64}, 'UTC')"
         if table.name == "events":
-            when += f" AND {HOUR} = intDiv({{t:Int64}}, {_HOUR})"
+            when += f" AND {HOUR} = intDiv({{t:Int64}}, {HOURLY})"
         found = self._engine.rows(
             f"SELECT {table.tie} FROM {table.source} WHERE {when} AND {quote(table.id)} = {{i:String}} LIMIT 1",
             {"t": moment, "i": last},
@@ -361,7 +370,7 @@ def span_condition(writer: Writer, span: Span, *, hours: bool) -> Iterator[str]:
         yield f"`@timestamp` {sign} fromUnixTimestamp64Micro({writer.parameter('Int64', micros)}, 'UTC')"
         if hours:
             # -1: an intDiv of a time before 1970 cuts towards zero.
-            hour = micros // _HOUR - 1 if sign == ">=" else -(-micros // _HOUR)
+            hour = micros // HOURLY - 1 if sign == ">=" else -(-micros // HOURLY)
             yield f"{HOUR} {'>=' if sign == '>=' else '<='} {writer.parameter('Int64', hour)}"
 
 
