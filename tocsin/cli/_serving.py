@@ -17,6 +17,7 @@ from granian.constants import Interfaces
 from granian.server.embed import Server
 
 from tocsin import state as states
+from tocsin.alert.incidents import Decisions
 from tocsin.api._context import Context
 from tocsin.api.app import create
 from tocsin.cli._client import SOCKET
@@ -50,6 +51,7 @@ class Running:
             self._port.close()
             raise
         self.context = Context(self.service, self.state, settings)
+        self.service.core.decide(Decisions.of(self.state.decisions.all()))
         # What people decided while the store was not there, or its mirror was lost half-way.
         self.service.store.write_triage([each.mirrored() for each in self.state.triage.changed_since(0)])
         self._ended = threading.Event()
@@ -83,6 +85,7 @@ class Running:
         self.service.sources.known(self.state.sources.all())
         self.service.start()
         self.context.start()
+        self.context.regroup()
         self._keeper.start()
 
     def stop(self) -> None:

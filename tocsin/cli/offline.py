@@ -99,7 +99,7 @@ def scan(
             )
     if format == "table":
         _output.table(["time", "severity", "rule", "event", "matched"], rows)
-        _output.note(f"{len(rows)} matches of {len({row[2] for row in rows})} rules")
+        _output.note(f"{len(rows)} matches of {len({row[2] for row in rows})} of {len(scanner.rules)} rules")
 
 
 def search(
