@@ -189,6 +189,39 @@ def test_backfill_and_what_is_withdrawn_tell_nobody(hook: Hook, told: Make) -> N
     assert hook.got == []
 
 
+def test_who_was_told_is_told_of_the_end_and_nobody_else(hook: Hook, told: Make) -> None:
+    notifications = told(hook.channel())
+    notifications.heard("incident", incident(tocsin__incident__id="untold", tocsin__incident__state="withdrawn"))
+    notifications.heard("incident", incident())
+    gone = incident(tocsin__incident__state="withdrawn", tocsin__incident__version=2)
+    notifications.heard("incident", gone)
+    notifications.heard("incident", gone)
+    deliver(notifications)
+    title = "Portal Attacked from One Address on 203.0.113.9"
+    assert [got["title"] for got in hook.got] == [f"Incident: {title}", f"Withdrawn: {title}"]
+
+
+def test_a_merge_and_a_split_are_updates_and_no_second_page(hook: Hook, told: Make) -> None:
+    notifications = told(hook.channel())
+    notifications.heard("incident", incident())
+    deliver(notifications)
+    hook.got.clear()
+    taken_in = incident(tocsin__incident__state="merged", tocsin__incident__into="i0", tocsin__incident__version=2)
+    notifications.heard("incident", taken_in)
+    older = incident(tocsin__incident__id="i0", tocsin__incident__aliases=["i1"], tocsin__incident__decisions=1)
+    notifications.heard("incident", older)
+    notifications.heard("incident", older)
+    deliver(notifications)
+    (merged,) = hook.got
+    assert merged["title"].startswith("Update: ")
+    assert "It has taken in 1 other incident." in merged["message"]
+    hook.got.clear()
+    notifications.heard("incident", {**older, "tocsin.incident.decisions": 2})
+    notifications.heard("incident", incident(tocsin__incident__id="i2", tocsin__incident__split_from="i0"))
+    deliver(notifications)
+    assert [got["title"][:7] for got in hook.got] == ["Update:", "Update:"]
+
+
 def test_alerts_go_where_they_are_wanted_from_a_severity_on(hook: Hook, told: Make) -> None:
     notifications = told(hook.channel(incidents=False, minimum_severity="high"))
     notifications.heard("alert", alert(kibana__alert__severity="medium"))

@@ -43,3 +43,9 @@ def test_the_oldest_goes_first(opened: State) -> None:
         opened.outbox.put(f"k{number}", "t", "b", kind="alert", now=NOW - number)
     assert [each.key for each in opened.outbox.take(3, now=NOW)] == ["k4", "k3", "k2"]
     assert [each.key for each in opened.outbox.take(3, now=NOW)] == ["k1", "k0"]
+
+
+def test_what_was_written_down_is_known_by_its_key(opened: State) -> None:
+    assert not opened.outbox.holds("k")
+    opened.outbox.put("k", "t", "b", kind="incident")
+    assert opened.outbox.holds("k")

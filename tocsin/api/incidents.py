@@ -8,19 +8,22 @@ from fastapi import APIRouter, Depends
 
 from tocsin.alert.incidents import scored, why
 from tocsin.alert.sentence import DEFAULT, parts
-from tocsin.api import _asked, _ranked, _rows
+from tocsin.api import _asked, _ranked, _regroup, _rows
 from tocsin.api._access import Caller, analyst, reader
 from tocsin.api._context import Context, context
 from tocsin.api._triage import change, note
 from tocsin.api.models import (
     IncidentDetail,
+    IncidentMerge,
     IncidentPage,
     IncidentSearch,
+    IncidentSplit,
     Join,
     Moment,
     Note,
     NoteRequest,
     Part,
+    Regrouped,
     Scored,
     TriageRequest,
     TriageResult,
@@ -67,11 +70,7 @@ def search(request: IncidentSearch, here: Here, caller: Reader) -> IncidentPage:
 @router.get("/incidents/{id}")
 def incident(id: str, here: Here, caller: Reader) -> IncidentDetail:  # noqa: A002
     """One incident; an id that was merged into another leads there."""
-    document = here.store.by_ids([id], of="incidents").get(id)
-    if document is None or document.get("tocsin.incident.state") == "merged":
-        document = _by_alias(here, id) or document
-    if document is None:
-        raise here.missing(f"there is no incident {id!r}")
+    document = _regroup.found(here, id)
     here.audit(caller, "view", f"incident {id}")
     (row,) = _rows.incidents(here, [document])
     held = here.store.by_ids(_rows.texts(document.get("tocsin.incident.alerts")), of="alerts")
@@ -100,12 +99,6 @@ def incident(id: str, here: Here, caller: Reader) -> IncidentDetail:  # noqa: A0
     )
 
 
-def _by_alias(here: Context, identity: str) -> Document | None:
-    where = Test(here.names("incidents").field("tocsin.incident.aliases"), Equals((identity,)))
-    found = here.store.search(where, of="incidents", limit=1)
-    return found[0] if found else None
-
-
 def _sentence(here: Context, alert: Document) -> list[Part]:
     rule = here.service.knowledge.rules.get(str(alert["kibana.alert.rule.uuid"]))
     template = (rule.reason_text if rule else "") or DEFAULT
@@ -132,6 +125,7 @@ def _timeline(here: Context, incident: Document, alerts: list[Document]) -> list
     sent = here.notified(str(incident["tocsin.incident.id"]))
     if sent:
         moments.append(Moment(time=sent, kind="notification", title=[Part(text="Somebody was notified")]))
+    moments += _regroup.told(here, incident)
     return sorted(moments, key=lambda moment: moment.time)
 
 
@@ -139,6 +133,18 @@ def _timeline(here: Context, incident: Document, alerts: list[Document]) -> list
 def triage(request: TriageRequest, here: Here, caller: Analyst) -> TriageResult:
     """One change to many incidents; 409 where somebody else was faster."""
     return change(here, caller, "incident", request)
+
+
+@router.post("/incidents/{id}/merge")
+def merge(id: str, request: IncidentMerge, here: Here, caller: Analyst) -> Regrouped:  # noqa: A002
+    """Make other incidents, or single alerts, one with this: the oldest goes on, the others lead to it."""
+    return _regroup.merge(here, caller, id, request)
+
+
+@router.post("/incidents/{id}/split")
+def split(id: str, request: IncidentSplit, here: Here, caller: Analyst) -> Regrouped:  # noqa: A002
+    """Take alerts out of an incident: they and what stays are never joined again, unless somebody merges them."""
+    return _regroup.split(here, caller, id, request)
 
 
 @router.post("/incidents/{id}/notes")

@@ -14,6 +14,7 @@ from typing import Any, Final
 from tocsin import config
 from tocsin import state as states
 from tocsin import store as stores
+from tocsin.alert.incidents import Decisions
 from tocsin.collect._read import read_file
 from tocsin.config import Settings
 from tocsin.detect._hits import HitMaker
@@ -97,6 +98,7 @@ def ingest(data: Path, files: Sequence[str], as_: str | None, progress: Callable
         )
         with _store(settings, knowledge) as store:
             core = Core(store, knowledge, Sources())
+            core.decide(Decisions.of(state.decisions.all()))
             core.restore()
             # Nothing else feeds this store now: what rules that are new have missed is all there.
             back = LookBacks(core, state.cursors, lambda: {rule.id: rule.generation for rule in knowledge.running})

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tocsin.alert.engine import AlertEngine
-from tocsin.alert.incidents import Incidents
+from tocsin.alert.incidents import Decisions, Incidents
 from tocsin.alert.join import Joiner
 from tocsin.alert.recent import Recent
 from tocsin.detect import RISK
@@ -163,6 +163,14 @@ class Core:
             after = (clock.read(page[-1]["@timestamp"]) or 0, str(page[-1]["_id"]))
         with self._lock:  # at once: a part of them would look like less than there is
             self._settle(self.stage.take_alerts(alerts), {})
+
+    def decide(self, decisions: Decisions, alerts: Sequence[str] = ()) -> None:
+        """What people decided about which alerts belong together, from now on; incidents of these alerts are worked out
+        again."""
+        with self._lock:
+            self._incidents.decisions = decisions
+            if alerts:
+                self._group(list(self._recent.by_ids(list(alerts)).values()))
 
     def tick(self) -> None:
         """Call about once a second: absences that are certain now, join keys that may have grown."""

@@ -96,6 +96,9 @@ class Box(Protocol):
     def put(self, key: str, title: str, body: str, *, kind: str, channel: str = "", told: bool = False) -> bool:
         """Write a message down; the same key once. `told`: it is said already, and not to be sent."""
 
+    def holds(self, key: str) -> bool:
+        """Whether a message of this key was written down."""
+
     def take(self, limit: int = 20) -> Sequence[Pending]:
         """Messages that are due."""
 
@@ -156,26 +159,50 @@ class Notifications:
                 self._alert(channel, document)
 
     def _incident(self, channel: Channel, document: Document) -> None:
-        if document.get("tocsin.incident.backfill") or document.get("tocsin.incident.state") != "active":
+        if document.get("tocsin.incident.backfill"):
             return
         identity = str(document["tocsin.incident.id"])
+        key = f"incident:{identity}:{channel.id}"
+        if document.get("tocsin.incident.state") != "active":
+            self._ended(channel, document, key)
+            return
         severity = str(document["tocsin.incident.severity"])
+        aliases = _listed(document.get("tocsin.incident.aliases"))
         lines = [
             str(document.get("tocsin.incident.summary") or ""),
             f"Severity {severity}, score {document.get('tocsin.incident.score')}.",
             f"Rules: {', '.join(_listed(document.get('tocsin.incident.rules')))}",
             f"Hosts: {', '.join(_listed(document.get('host.name'))) or 'none named'}",
         ]
+        if aliases:
+            lines.append(f"It has taken in {len(aliases)} other incident{'s' if len(aliases) > 1 else ''}.")
         if self._link:
             lines.append(f"{self._link}/incidents/{identity}")
         body = "\n".join(line for line in lines if line)
         title = str(document["tocsin.incident.title"])
         mark = f"update:{identity}:{channel.id}:{severity}:{len(_listed(document.get('tocsin.incident.rules')))}"
-        key = f"incident:{identity}:{channel.id}"
+        decided = int(document.get("tocsin.incident.decisions") or 0)
+        mark += f":{decided}:{len(aliases)}" if decided or aliases else ""
+        # What was told under another id, before a merge or a split, is told already.
+        before = [*aliases, *_listed(document.get("tocsin.incident.split_from"))]
+        if not self._box.holds(key) and any(self._box.holds(f"incident:{each}:{channel.id}") for each in before):
+            self._box.put(key, "", "", kind="incident", channel=channel.id, told=True)
         if self._box.put(key, f"Incident: {title}", body, kind="incident", channel=channel.id):
             self._box.put(mark, "", "", kind="update", channel=channel.id, told=True)
             self._wake.set()
         elif self._box.put(mark, f"Update: {title}", body, kind="update", channel=channel.id):
+            self._wake.set()
+
+    def _ended(self, channel: Channel, document: Document, key: str) -> None:
+        """An incident is none any more: who was told of it is told so. One that was merged is told by the one that
+        took it in."""
+        if document.get("tocsin.incident.state") != "withdrawn" or not self._box.holds(key):
+            return
+        identity = str(document["tocsin.incident.id"])
+        mark = f"update:{identity}:{channel.id}:withdrawn:{document.get('tocsin.incident.version')}"
+        body = "Its alerts were withdrawn or taken out of it: nothing of it is left."
+        title = f"Withdrawn: {document['tocsin.incident.title']}"
+        if self._box.put(mark, title, body, kind="update", channel=channel.id):
             self._wake.set()
 
     def _alert(self, channel: Channel, document: Document) -> None:

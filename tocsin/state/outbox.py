@@ -63,6 +63,11 @@ class Outbox:
             session.add(row)
             return True
 
+    def holds(self, key: str) -> bool:
+        """Whether a message of this key was written down."""
+        with self._database.read() as session:
+            return session.scalar(select(MessageRow.id).where(MessageRow.key == key[:200])) is not None
+
     def take(self, limit: int = 20, *, now: int | None = None) -> list[Message]:
         """Messages that are due, oldest first; nobody else is given them for two minutes."""
         moment = time.now() if now is None else now
