@@ -74,6 +74,20 @@ class Places:
                 break
         return found
 
+    def newest_since(self, where: str, parameters: Mapping[str, Any], count: int, *, edge: int | None) -> int | None:
+        """The time (µs) since which there are `count` matches; None where there are not so many."""
+        left = count
+        for window in self.windows(count, newest_first=True, edge=edge):
+            times = self._engine.arrow(
+                f"SELECT toUnixTimestamp64Micro(`@timestamp`) FROM events WHERE {window} AND ({where})"
+                f" ORDER BY 1 DESC LIMIT {left}",
+                parameters,
+            ).column(0)
+            left -= len(times)
+            if left <= 0:
+                return int(times[-1].as_py())
+        return None
+
     def windows(self, limit: int, *, newest_first: bool, edge: int | None) -> Iterator[str]:
         """Conditions that cut time into pieces, from the newest on (or the oldest), each larger than the one before;
         together they are all of time."""

@@ -18,7 +18,7 @@ from tocsin.ports import ALL_TIME, Histogram, Span, Table, TopValues
 from tocsin.store._ddl import FOLDED, HOUR
 from tocsin.store._engine import Engine
 from tocsin.store._names import Known
-from tocsin.store._places import ALWAYS, HOURLY, Place, Places
+from tocsin.store._places import ALWAYS, HOURLY, Place, Places, between
 from tocsin.store._tables import BLANK, TABLES, TRIAGE_HOT, Readable, with_triage
 
 SLICE: Final = 16_000
@@ -26,6 +26,8 @@ SAMPLE: Final = 10_000
 MOST_BUCKETS: Final = 2_000
 MOST_SERIES: Final = 10
 MOST_IDS: Final = 1_000
+# Pieces are large: what is in memory at a time is what counts, not how soon the first row comes.
+STREAMED: Final = "SETTINGS max_threads = 1, output_format_arrow_compression_method = 'lz4_frame'"
 MAP: Final = (FIELDS, TYPES, OVERFLOW)
 _KEPT: Final = " (kept)"
 
@@ -106,8 +108,8 @@ class Reader:
     ) -> Iterator[pa.RecordBatch]:
         """See `ports.EventReader`: time is cut into pieces of about so many rows, each ordered by itself."""
         table = TABLES[of]
-        columns = ", ".join(quote(name) for name in table.columns)
-        order = f"ORDER BY `@timestamp`, {table.tie}, {quote(table.id)}"
+        columns = self._listed(of, datasets_of(where))
+        order = f"ORDER BY `@timestamp`, {table.tie}, {quote(table.id)} {STREAMED}"
         for piece in self._pieces(table, where, span, rows):
             asked = self._asked(table, where, piece)
             found = self._engine.arrow(
@@ -136,7 +138,12 @@ class Reader:
         series, values = "''", []
         if by is not None:
             values = [_spelt(value) for value, _ in self.top(where, by, span, of=of, limit=MOST_SERIES).values]
-            first = f"arrayElement({self._texts(asked, self.names[of].field(by))}, 1)"
+            read = self.names[of].field(by)
+            column = self._only_column(asked, read)
+            if column is not None and not column.many and column.kind is Kind.KEYWORD:
+                first = f"ifNull({quote(column.name)}, '')"
+            else:
+                first = f"arrayElement({self._texts(asked, read)}, 1)"
             kept = asked.writer.parameter("Array(String)", values)
             series = f"if({first} IN {kept}, {first}, '')"
         rows = self._engine.rows(
@@ -222,16 +229,21 @@ class Reader:
         """See `ports.EventReader`: among the newest 10,000 matches."""
         table = TABLES[of]
         asked = self._asked(table, where, span)
-        names = [name for name in table.columns if name not in MAP]
+        if of == "events":
+            edge = None if span.end is None else span.end - 1
+            since = self._places.newest_since(asked.where, asked.parameters, SAMPLE, edge=edge)
+            if since is not None:
+                asked.also(between(since, None))
+        # Not out of a subquery: of most columns only what says that there is a value is read.
+        names = [name for name in self._filled(table, datasets_of(where)) if name not in MAP]
         counts = ", ".join(
             f"countIf({'notEmpty' if table.columns[name].many else 'isNotNull'}({quote(name)}))" for name in names
         )
-        columns = ", ".join(quote(name) for name in table.columns if name not in (TYPES, OVERFLOW))
-        sample = f"(SELECT {columns} FROM {table.source} WHERE {asked.where} ORDER BY `@timestamp` DESC LIMIT {SAMPLE})"
-        row = self._engine.rows(f"SELECT {counts} FROM {sample}", asked.parameters)[0]
+        source = f"FROM {table.source} WHERE {asked.where}"
+        row = self._engine.rows(f"SELECT {counts} {source}", asked.parameters)[0]
         out = {name: int(number) for name, number in zip(names, row, strict=True) if number}
         keys = self._engine.rows(
-            f"SELECT arrayJoin(mapKeys(`{FIELDS}`)) AS name, count() FROM {sample} GROUP BY name ORDER BY name",
+            f"SELECT arrayJoin(mapKeys(`{FIELDS}`)) AS name, count() {source} GROUP BY name ORDER BY name",
             asked.parameters,
         )
         for name, number in keys:
@@ -422,10 +434,15 @@ def _within(document: Document, source: Source) -> bool:
 
 
 def _cast(found: pa.Table, table: Readable) -> pa.Table:
-    """As the batch's own types: the store has dictionaries and not-null lists of its own."""
-    schema = pa.schema([pa.field(name, table.columns[name].arrow) for name in found.schema.names])
+    """All columns, those that weren't read being empty, as the batch's own types: the store has dictionaries and
+    not-null lists of its own."""
+    schema = pa.schema([pa.field(name, column.arrow) for name, column in table.columns.items()])
+    read = set(found.schema.names)
     columns = []
     for field in schema:
+        if field.name not in read:
+            columns.append(pa.nulls(found.num_rows, field.type))
+            continue
         column = found.column(field.name)
         if column.type != field.type:
             if pa.types.is_dictionary(column.type) and not pa.types.is_dictionary(field.type):
