@@ -237,7 +237,7 @@ CREATE TABLE IF NOT EXISTS `tocsin`.`events_local` ON CLUSTER `tocsin` (
 ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/tocsin/events', '{replica}')
 PARTITION BY if(`@timestamp` >= toDateTime64('2000-01-01 00:00:00', 6, 'UTC') AND `@timestamp` <= `tocsin.ingested` + INTERVAL 1 DAY, toString(toYYYYMM(`@timestamp`, 'UTC')), concat('odd', toString(toYYYYMM(`tocsin.ingested`, 'UTC'))))
 ORDER BY (`event.dataset`, intDiv(toUnixTimestamp64Micro(`@timestamp`), 3600000000), `host.name`, `@timestamp`, `tocsin.id`)
-SETTINGS replicated_deduplication_window = 10000, allow_nullable_key = 1, share_nested_offsets = 0, min_bytes_for_wide_part = 1073741824, min_columns_to_activate_adaptive_write_buffer = 1, max_parts_to_merge_at_once = 8, skip_empty_columns_on_insert = 1;
+SETTINGS replicated_deduplication_window = 10000, allow_nullable_key = 1, share_nested_offsets = 0, min_bytes_for_wide_part = 1073741824, min_columns_to_activate_adaptive_write_buffer = 1, max_parts_to_merge_at_once = 8, merge_selector_base = 8, skip_empty_columns_on_insert = 1;
 
 CREATE TABLE IF NOT EXISTS `tocsin`.`events` ON CLUSTER `tocsin` AS `tocsin`.`events_local`
 ENGINE = Distributed(`tocsin`, `tocsin`, `events_local`, cityHash64(`tocsin.lane`));
@@ -520,7 +520,7 @@ CREATE TABLE IF NOT EXISTS `tocsin`.`alerts_local` ON CLUSTER `tocsin` (
 )
 ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/tocsin/alerts', '{replica}', `tocsin.row.version`)
 ORDER BY `kibana.alert.uuid`
-SETTINGS replicated_deduplication_window = 10000, allow_nullable_key = 1, share_nested_offsets = 0, min_bytes_for_wide_part = 1073741824, min_columns_to_activate_adaptive_write_buffer = 1, max_parts_to_merge_at_once = 8, skip_empty_columns_on_insert = 1;
+SETTINGS replicated_deduplication_window = 10000, allow_nullable_key = 1, share_nested_offsets = 0, min_bytes_for_wide_part = 1073741824, min_columns_to_activate_adaptive_write_buffer = 1, max_parts_to_merge_at_once = 8, merge_selector_base = 8, skip_empty_columns_on_insert = 1;
 
 CREATE TABLE IF NOT EXISTS `tocsin`.`alerts` ON CLUSTER `tocsin` AS `tocsin`.`alerts_local`
 ENGINE = Distributed(`tocsin`, `tocsin`, `alerts_local`, cityHash64(`kibana.alert.uuid`));

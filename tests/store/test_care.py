@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.store.conftest import Make
 from tocsin.event import time
 from tocsin.lang.ir import TRUE
@@ -27,6 +29,31 @@ def test_old_months_go_and_odd_times_go_by_their_arrival(held: Store, events: Ma
     assert sorted(document["message"] for document in held.search(TRUE)) == ["kept", "odd"]
     assert held.expire(0) == []
     assert held.unseen(batch).tolist() == [True, False, False, True]
+
+
+def test_merges_wait_while_events_wait_until_there_are_many_parts(
+    held: Store, events: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tocsin.store._care.MOST_PARTS", 4)
+    said: list[str] = []
+    engine = held._engine
+    command = engine.command
+    monkeypatch.setattr(engine, "command", lambda sql, *more: (said.append(sql), command(sql, *more))[1])
+    held.pace(behind=False)
+    assert said == []
+    held.pace(behind=True)
+    held.pace(behind=True)
+    assert said == ["SYSTEM STOP MERGES events"]
+    for number in range(4):
+        held.insert(f"0:{number}", events([{"tocsin.id": f"e{number}"}]))
+    assert held.size()["events"].parts == 4
+    held.pace(behind=True)  # too many: they are merged though more events wait
+    assert said == ["SYSTEM STOP MERGES events", "SYSTEM START MERGES events"]
+    held.settle()
+    held.pace(behind=True)
+    held.settle()
+    assert held.size()["events"].parts == 1
+    assert said[-1] == "OPTIMIZE TABLE `processes` FINAL"
 
 
 def test_sizes_are_told_by_table(held: Store, events: Make) -> None:

@@ -563,6 +563,13 @@ def _empty(kind: pa.DataType, n: int) -> pa.Array:
     return pa.nulls(n, kind)
 
 
+def filled(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch without its empty columns; one of nothing else stays as it is. Of 220 hot columns a quarter has values
+    in the events of a stretch, and each costs memory, a place in the spool and 0.1 ms of an insert's planning."""
+    names = [name for name in batch.schema.names if batch.column(name).null_count < batch.num_rows]
+    return batch.select(names) if names else batch
+
+
 def concat(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
     """Batches of `SCHEMA` as one."""
     if len(batches) == 1:

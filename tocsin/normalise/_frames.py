@@ -21,6 +21,8 @@ from tocsin.normalise._tsv import Header
 
 MAX_RECORD: Final = 16 << 20
 MAX_DEPTH: Final = 64
+# Different actions of one body, past which it is read line by line.
+_MANY: Final = 100
 INVALID_UTF8: Final = "bytes that are not UTF-8 were replaced"
 Document = dict[str, Any]
 
@@ -158,10 +160,7 @@ def _ndjson(frame: Frame, out: Parsed) -> None:
     try:
         documents: list[Any] = [orjson.loads(raw) for raw in raws]
         texts = [raw.decode() for raw in raws]
-        plain = len(frame.chunk.payload) <= MAX_RECORD and all(
-            type(document) is dict and document and raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH
-            for document, raw in zip(documents, raws, strict=True)
-        )
+        plain = len(frame.chunk.payload) <= MAX_RECORD and all(map(_is_plain, documents, raws))
     except ValueError:  # orjson's error and UnicodeDecodeError are ones
         plain = False
     if plain:
@@ -180,6 +179,8 @@ def _bulk(frame: Frame, out: Parsed) -> None:
     """Action and document lines of an Elasticsearch `_bulk` body; items that the collector refused are passed over."""
     origin = frame.chunk.origin
     identify = _identity(frame)
+    if _bulk_of_creates(frame, out, identify):
+        return
     actions: dict[bytes, tuple[str, str | None, str | None] | str] = {}
     clients: dict[str | None, Callable[..., str]] = {}
     waiting: tuple[str, str | None, str | None] | None = None
@@ -211,6 +212,49 @@ def _bulk(frame: Frame, out: Parsed) -> None:
             text = _decoded(raw, out)
             _add(out, number, text, identity, parse_json(raw), index)
         number += 1
+
+
+def _bulk_of_creates(frame: Frame, out: Parsed, identify: Callable[[int, int, bytes], str]) -> bool:
+    """The body as shippers send it, read at once: whole documents, each after an action without an `_id`. False, with
+    nothing read, where it is another."""
+    payload = frame.chunk.payload
+    lines = payload.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    heads, raws = lines[::2], lines[1::2]
+    if len(heads) != len(raws) or len(payload) > MAX_RECORD or frame.chunk.origin.fingerprint is not None:
+        return False
+    indexes: dict[bytes, str | None] = {}
+    for head in set(heads):
+        action = _action(head)
+        if isinstance(action, str) or action[0] not in ("create", "index") or action[2] is not None:
+            return False
+        indexes[head] = action[1] or frame.chunk.origin.index
+        if len(indexes) > _MANY:
+            return False
+    try:
+        documents: list[Any] = [orjson.loads(raw) for raw in raws]
+        texts = [raw.decode() for raw in raws]
+    except ValueError:  # orjson's error and UnicodeDecodeError are ones
+        return False
+    if not all(map(_is_plain, documents, raws)):
+        return False
+    out.documents.extend(documents)
+    out.originals.extend(texts)
+    out.ids.extend([identify(number, 0, b"") for number in range(len(raws))])
+    out.numbers.extend(range(len(raws)))
+    out.indexes.extend(map(indexes.__getitem__, heads))
+    return True
+
+
+def _is_plain(document: Any, raw: bytes) -> bool:
+    """Whether `parse_json` would give this document of this text, which ends as it is kept."""
+    return (
+        type(document) is dict
+        and bool(document)
+        and not raw.endswith(b"\r")
+        and raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH
+    )
 
 
 def _action(raw: bytes) -> tuple[str, str | None, str | None] | str:

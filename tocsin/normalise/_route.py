@@ -62,14 +62,16 @@ class _Probe(NamedTuple):
     zeek: str
     message: bool
     syslog: bool  # a syslog daemon's document
-    plain: bool  # Zeek's path and the key order are all that there is
+    plain: bool  # Zeek's path, a channel on top and the key order are all that there is
     envelope: bool  # a shipper wrote this around a line that nobody has read yet
+    top: str  # the member that has the channel where the record is plain
 
     @staticmethod
     def of(shape: tuple[str, ...]) -> _Probe:
         tops = {str(name).partition(".")[0] for name in shape}
         dataset = bool(tops & {"event", "data_stream", "fileset"})
         channel = bool(tops & {"winlog", "Channel", "log_name", "Event"})
+        top = "Channel" if "Channel" in shape and not tops & {"winlog", "log_name", "Event"} else ""
         return _Probe(
             dataset,
             channel,
@@ -78,8 +80,9 @@ class _Probe(NamedTuple):
             next((name for name in ("_path", "@stream") if name in shape), ""),
             "message" in shape,
             is_document(shape),
-            not (dataset or channel or "MESSAGE" in shape or "log" in tops or "message" in shape),
+            not (dataset or (channel and not top) or "MESSAGE" in shape or "log" in tops or "message" in shape),
             "winlog" not in tops and bool(tops & {"ecs", "log", "@metadata", "agent"}),
+            top,
         )
 
 
@@ -161,12 +164,13 @@ class Router:
         shape = tuple(document)
         probe = self._probes.get(shape)
         if probe is not None and probe.plain:  # most of a busy sensor's records end here
-            key = (shape, document[probe.zeek] if probe.zeek else None, index, origin.path)
+            shown = (document[probe.zeek] if probe.zeek else "", document[probe.top] if probe.top else "")
+            key = (shape, *shown, index, origin.path)
             try:
                 return self._seen[key]
             except (KeyError, TypeError):
                 route = self._claimants(self._facts(document, origin, index))[0]
-                if not probe.zeek or type(document[probe.zeek]) is str:
+                if type(shown[0]) is str and type(shown[1]) is str:
                     self._remember(key, route)
                 return route
         facts = self._facts(document, origin, index)

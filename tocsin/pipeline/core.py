@@ -48,6 +48,8 @@ _JOINING: Final = 0.3
 _AT_ONCE: Final = 50
 _HANDED: Final = 10_000
 _REMEMBERED: Final = 4_000
+# The share of its time that the intake waits for workers below which events wait for it.
+_LEISURE: Final = 0.2
 # After so many failures of another kind than "busy", with this much of the disk free, a stretch is set aside.
 POISON: Final = 8
 _ROOM: Final = 256 << 20
@@ -276,12 +278,16 @@ class Intake(threading.Thread):
 
     def run(self) -> None:
         """See `threading.Thread.run`."""
-        last = 0.0
+        last = time.monotonic()
+        waited = 0.0
         while not self._stopping.is_set():
             with self._guard:
                 connections = list(self._connections)
             try:
-                for each in wait(connections, timeout=0.25) if connections else ():
+                began = time.monotonic()
+                heard = wait(connections, timeout=0.25) if connections else ()
+                waited += time.monotonic() - began
+                for each in heard:
                     assert isinstance(each, Connection)
                     self._hear(each)
             except Exception:  # the thread must not end: nothing would be stored any more
@@ -289,9 +295,12 @@ class Intake(threading.Thread):
                 self._stopping.wait(0.5)
             if not connections:
                 self._stopping.wait(0.1)
-            if time.monotonic() - last >= 1.0:
-                last = time.monotonic()
+            passed = time.monotonic() - last
+            if passed >= 1.0:
+                behind = bool(connections) and waited < _LEISURE * passed
+                last, waited = time.monotonic(), 0.0
                 try:
+                    self.core.store.pace(behind)
                     self.core.tick()
                 except Exception:
                     log.exception("the state stage failed at its tick")

@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from tocsin.event.batch import filled
 from tocsin.ports import Stretch
 
 
 class Spooled(NamedTuple):
-    """What a worker made of a stretch."""
+    """What a worker made of a stretch; read back, `events` has the columns that have values."""
 
     events: pa.RecordBatch
     hits: pa.RecordBatch
@@ -27,7 +28,7 @@ def write(folder: Path, stretch: Stretch, made: Spooled) -> Path:
     may still have the first one's file mapped."""
     path = folder / f"{stretch.lane:04}-{stretch.start:020}-{stretch.end:020}-{os.getpid()}.arrow"
     with pa.OSFile(str(path), "wb") as file:
-        for batch in made:
+        for batch in (filled(made.events), made.hits, made.processes):
             with pa.ipc.new_stream(file, batch.schema) as stream:
                 stream.write_batch(batch)
     return path

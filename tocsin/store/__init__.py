@@ -72,6 +72,14 @@ class Store(Reader, Alerts, Entities):
             self._writer.forget()
         return dropped
 
+    def pace(self, behind: bool) -> None:
+        """Say, each second or so, whether events wait to be stored: merging waits for them then, within a bound."""
+        self._care.pace(behind)
+
+    def merging(self) -> int:
+        """How many merges run now."""
+        return self._care.merging()
+
     def settle(self) -> None:
         """Merges everything now."""
         self._care.settle()

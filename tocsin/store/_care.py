@@ -13,6 +13,8 @@ ROWS = gauge("tocsin_store_rows", "Rows, by table.", ["table"])
 BYTES = gauge("tocsin_store_bytes", "Bytes on disk, by table.", ["table"])
 PARTS = gauge("tocsin_store_parts", "Parts that are not yet merged, by table.", ["table"])
 _MONTHLY: Final = ("events", "hits")
+# Parts of `events` past which merges don't wait any longer: searches open each of them.
+MOST_PARTS: Final = 200
 
 
 class Size(NamedTuple):
@@ -28,6 +30,7 @@ class Care:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._held = False
 
     def size(self) -> dict[str, Size]:
         """Rows, bytes on disk and parts, by table; the gauges of `/metrics` are set too."""
@@ -63,8 +66,24 @@ class Care:
                 dropped.append(f"{table}/{literal}")
         return dropped
 
+    def pace(self, behind: bool) -> None:
+        """Holds the merges of `events` back while events wait to be stored, until there are many parts. A merge costs a
+        row as much as its insert did, and can be done when there is time. A server looks after its own."""
+        if not self._engine.embedded or (not behind and not self._held):
+            return
+        many = "SELECT count() FROM system.parts WHERE active AND database = currentDatabase() AND `table` = 'events'"
+        hold = behind and int(self._engine.rows(many)[0][0]) < MOST_PARTS
+        if hold != self._held:
+            self._engine.command(f"SYSTEM {'STOP' if hold else 'START'} MERGES events")
+            self._held = hold
+
+    def merging(self) -> int:
+        """How many merges run now."""
+        return int(self._engine.rows("SELECT count() FROM system.merges WHERE database = currentDatabase()")[0][0])
+
     def settle(self) -> None:
         """Merges everything now: for benchmarks and backups, not for the hot path."""
+        self.pace(behind=False)
         for table in ("events", "hits", "alerts", "incidents", "processes"):
             self._engine.command(f"OPTIMIZE TABLE `{table}` FINAL")
 

@@ -19,7 +19,7 @@ from tocsin.store._engine import Engine
 from tocsin.store._names import place_of
 
 Step = Callable[[Engine], None]
-ADDED_SETTINGS: Final = ("max_parts_to_merge_at_once", "skip_empty_columns_on_insert")
+ADDED_SETTINGS: Final = ("max_parts_to_merge_at_once", "merge_selector_base", "skip_empty_columns_on_insert")
 _LEDGER: Final = (
     "CREATE TABLE IF NOT EXISTS migrations (number UInt32, name String, at DateTime64(3, 'UTC'))"
     " ENGINE = MergeTree ORDER BY number"
@@ -75,6 +75,7 @@ STEPS: Final[tuple[tuple[int, str, Step], ...]] = (
     (2, "write down which columns have values", note_filled),
     (3, "bound merges", bound_merges),
     (4, "write down which columns have values by event code", note_filled_by_code),
+    (5, "merge by eights", bound_merges),
 )
 
 
