@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from tocsin.bench import ingest
+from tocsin.bench._events import lines
 from tocsin.errors import UsageError
 
 
@@ -39,14 +40,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_lines_come_from_archives_and_files(folder: Path) -> None:
-    assert len(list(ingest.lines([folder]))) == 41
-    assert len(list(ingest.lines([folder / "more.ndjson"]))) == 1
-
-
 def test_requests_are_made_again_with_other_record_numbers(folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "requests"
-    made = ingest.prepare(ingest.lines([folder]), path, 2_500)
+    made = ingest.prepare(lines([folder]), path, 2_500)
     assert made.events == 2_500
     parts = list(ingest.requests(path))
     assert [count for _, count in parts] == [1_000, 1_000, 500]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import http.client
+import math
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
@@ -17,8 +20,10 @@ Labels = tuple[tuple[str, str], ...]
 class Memory(threading.Thread):
     """Watches the proportional set size (shared pages counted once) of processes, each second."""
 
-    def __init__(self, processes: Mapping[str, psutil.Process], every: float = 1.0) -> None:
+    def __init__(self, processes: Mapping[str, psutil.Process], every: float = 1.0, part: str = "Pss") -> None:
+        """`part` is the line of smaps that is read: `Pss`, or `Anonymous` where mapped files are not to count."""
         super().__init__(name="memory", daemon=True)
+        self._part = part
         self.processes = dict(processes)
         self.seen: list[int] = []
         self.by_process: dict[str, int] = {}
@@ -34,7 +39,7 @@ class Memory(threading.Thread):
         """The bytes of all of them now."""
         total = 0
         for name, process in self.processes.items():
-            size = pss_of(process.pid)
+            size = pss_of(process.pid, self._part)
             self.by_process[name] = max(self.by_process.get(name, 0), size)
             total += size
         self.seen.append(total)
@@ -53,11 +58,11 @@ class Memory(threading.Thread):
         self.look()
 
 
-def pss_of(pid: int) -> int:
-    """Bytes of a process's proportional set size; 0 where it is gone."""
+def pss_of(pid: int, part: str = "Pss") -> int:
+    """Bytes of a process's proportional set size, or of another line of its smaps; 0 where it is gone."""
     with suppress(OSError, ValueError):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
+            if line.startswith(f"{part}:"):
                 return int(line.split()[1]) * 1024
     return 0
 
@@ -113,3 +118,27 @@ def quantile(counts: Mapping[float, float], share: float) -> float:
             return below + (bound - below) * ((wanted - count) / within if within else 1.0)
         below, count = bound, counts[bound]
     return below
+
+
+class Cost(NamedTuple):
+    """What something took: seconds of the processor, all threads of this process, and by the clock."""
+
+    cpu: float
+    wall: float
+
+
+def costs(what: Callable[[], object], times: int) -> list[Cost]:
+    """What each of so many runs took; one before them is not counted."""
+    what()
+    out = []
+    for _ in range(times):
+        cpu, wall = time.process_time(), time.perf_counter()
+        what()
+        out.append(Cost(time.process_time() - cpu, time.perf_counter() - wall))
+    return out
+
+
+def share_of(values: Sequence[float], share: float) -> float:
+    """The value under or at which that share of them lies."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any, Final
@@ -20,16 +18,15 @@ import pyarrow.compute as pc
 from rich.console import Console
 from rich.table import Table
 
+from tocsin.bench._events import batches
 from tocsin.errors import QueryError, UsageError
-from tocsin.event.records import Chunk, Origin
 from tocsin.event.schema import FIELDS
 from tocsin.lang import sigma
 from tocsin.lang.fields import Names
 from tocsin.lang.ir import Predicate, Query
 from tocsin.lang.match import Matcher
-from tocsin.normalise._run import Normaliser, normalise_file
+from tocsin.normalise._run import Normaliser
 
-_ARRIVAL: Final = 1_700_000_000_000_000
 _COMMAND_LINES: Final = (
     "process.command_line",
     "process.parent.command_line",
@@ -58,8 +55,8 @@ def run(
     """
     normaliser = Normaliser()
     start = process_time()
-    batches = list(_batches(events, normaliser, most, rows))
-    count = sum(batch.num_rows for batch in batches)
+    held = list(batches([events], normaliser, most, rows))
+    count = sum(batch.num_rows for batch in held)
     if not count:
         raise UsageError("no events in the archives below it", where=str(events))
     figures: dict[str, Any] = {"events": count, "normalise_us": (process_time() - start) / count * 1e6}
@@ -70,9 +67,9 @@ def run(
     with tempfile.TemporaryDirectory() as folder:
         figures["start_compiling_s"] = _timed(lambda: Matcher(predicates, cache=Path(folder)))[1]
         matcher, figures["start_cached_s"] = _timed(lambda: Matcher(predicates, cache=Path(folder)))
-    figures["cold"] = _pass(matcher, batches)
-    figures["warm"] = min((_pass(matcher, batches) for _ in range(passes)), key=lambda each: float(each["us"]))
-    unseen = [[_half_unseen(batch, f"{number}.{place}") for place, batch in enumerate(batches)] for number in range(2)]
+    figures["cold"] = _pass(matcher, held)
+    figures["warm"] = min((_pass(matcher, held) for _ in range(passes)), key=lambda each: float(each["us"]))
+    unseen = [[_half_unseen(batch, f"{number}.{place}") for place, batch in enumerate(held)] for number in range(2)]
     figures["half_unseen"] = min((_pass(matcher, each) for each in unseen), key=lambda each: float(each["us"]))
     _print(figures, console or Console())
     return figures
@@ -107,38 +104,6 @@ def _pass(matcher: Matcher[str], batches: list[pa.RecordBatch]) -> dict[str, Any
         "rules_fired": len(found),
         "matches": sum(found.values()),
     }
-
-
-def _batches(folder: Path, normaliser: Normaliser, most: int, rows: int) -> Iterator[pa.RecordBatch]:
-    """Events of the host archives (zip of NDJSON), smallest path first, in batches of `rows`."""
-    left = most
-    for made in normalise_file(_chunks(folder, rows), normaliser=normaliser, arrival=_ARRIVAL):
-        yield made.batch.slice(0, left)
-        left -= made.batch.num_rows
-        if left <= 0:
-            return
-
-
-def _chunks(folder: Path, rows: int) -> Iterator[Chunk]:
-    lines: list[bytes] = []
-    for path in sorted(folder.rglob("*.zip")):
-        with zipfile.ZipFile(path) as archive:
-            for name in archive.namelist():
-                if not name.endswith(".json"):
-                    continue
-                with archive.open(name) as file:
-                    for line in file:
-                        if b'"Channel"' in line:  # of a Windows host; archives of clouds and networks are beside
-                            lines.append(line.strip())
-                        if len(lines) == rows:
-                            yield _chunk(lines)
-                            lines = []
-    if lines:
-        yield _chunk(lines)
-
-
-def _chunk(lines: list[bytes]) -> Chunk:
-    return Chunk("ndjson", b"\n".join(lines), Origin(way="bench"))
 
 
 def _predicates(folder: Path, names: Names, product: str) -> tuple[dict[str, Predicate], int]:

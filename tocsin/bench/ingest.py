@@ -23,7 +23,6 @@ import sys
 import tempfile
 import threading
 import time
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -35,6 +34,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from tocsin.bench._events import lines
 from tocsin.bench._measured import Memory, cpu_of, disk_of, metrics_of, quantile
 from tocsin.errors import TocsinError, UsageError
 
@@ -54,6 +54,7 @@ _ALARM: Final = {
     "ParentCommandLine": 'C:\\Windows\\System32\\cmd.exe /c ""C:\\Users\\ann\\Downloads\\testing.bat" "',
 }
 _RECORD: Final = re.compile(rb'("(?:RecordNumber|EventRecordID|record_id)"\s*:\s*"?)(\d+)')
+_TIME: Final = re.compile(rb'"@timestamp"\s*:\s*"([^"]{10,40})"')
 _SIZE: Final = struct.Struct("<II")  # bytes of a request, events in it
 _SENT_AT_MOST: Final = 300.0
 
@@ -102,23 +103,6 @@ class Prepared:
     bytes: int = 0
 
 
-def lines(paths: Iterable[Path]) -> Iterator[bytes]:
-    """The documents of files, archives and folders, in the order of their paths. Archives of other than Windows hosts
-    lie beside those that are wanted: their lines name no channel."""
-    for path in paths:
-        found = sorted(path.rglob("*")) if path.is_dir() else [path]
-        for each in found:
-            if each.suffix == ".zip":
-                with zipfile.ZipFile(each) as archive:
-                    for name in archive.namelist():
-                        if name.endswith(".json"):
-                            with archive.open(name) as file:
-                                yield from (line for line in file if b'"Channel"' in line)
-            elif each.suffix in (".json", ".ndjson"):
-                with each.open("rb") as file:
-                    yield from (line for line in file if line.strip())
-
-
 def prepare(documents: Iterable[bytes], path: Path, most: int) -> Prepared:
     """Write `_bulk` requests of the documents into a file, again and again until there are `most` events. A pass after
     the first has other record numbers, so that its events are others."""
@@ -135,7 +119,7 @@ def prepare(documents: Iterable[bytes], path: Path, most: int) -> Prepared:
                 made.events += 1
                 made.bytes += len(line)
                 if len(body) >= 2 * (EVENTS_A_REQUEST - 1):
-                    body += (_ACTION, _alarm(made.requests))
+                    body += (_ACTION, _alarm(made.requests, line))
                     made.events += 1
                     made.bytes += len(body[-1])
                     _write(file, body, made)
@@ -143,9 +127,12 @@ def prepare(documents: Iterable[bytes], path: Path, most: int) -> Prepared:
     return made
 
 
-def _alarm(number: int) -> bytes:
-    """The event that starts an alert; each of a host of its own, or all but the first would be suppressed."""
-    own = {"Hostname": f"bench-{number}.example", "RecordNumber": number + 1}
+def _alarm(number: int, before: bytes) -> bytes:
+    """The event that starts an alert, at the time of the event before it; each of a host of its own, or all but the
+    first would be suppressed."""
+    found = _TIME.search(before)
+    when = {"@timestamp": found[1].decode()} if found else {}
+    own = {**when, "Hostname": f"bench-{number}.example", "RecordNumber": number + 1}
     return orjson.dumps({**_ALARM, **own, "ProcessGuid": f"{{00000000-0000-0000-0000-{number:012}}}"}) + b"\n"
 
 
