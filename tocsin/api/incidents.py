@@ -85,7 +85,7 @@ def incident(id: str, here: Here, caller: Reader) -> IncidentDetail:  # noqa: A0
                 second=second,
                 key=key.partition(":")[0],
                 value=key.partition(":")[2],
-                why=f"{names_of.get(first, first)} and {names_of.get(second, second)} share {why(key)}",
+                why=f"{names_of.get(first, first)} and {names_of.get(second, second)} {_joined(key)}",
             )
         )
     reasons, _ = scored(alerts) if alerts else ([], 0.0)
@@ -97,6 +97,10 @@ def incident(id: str, here: Here, caller: Reader) -> IncidentDetail:  # noqa: A0
         joins=joins,
         score=[Scored(why=reason, points=round(points, 1)) for reason, points in reasons],
     )
+
+
+def _joined(key: str) -> str:
+    return f"were {why(key)}" if key.startswith("merged:") else f"share {why(key)}"
 
 
 def _sentence(here: Context, alert: Document) -> list[Part]:
