@@ -693,6 +693,22 @@ export type IncidentDetail = {
 };
 
 /**
+ * IncidentMerge
+ *
+ * What becomes one with an incident: other incidents, and single alerts.
+ */
+export type IncidentMerge = {
+    /**
+     * Alerts
+     */
+    alerts?: Array<string>;
+    /**
+     * Incidents
+     */
+    incidents?: Array<string>;
+};
+
+/**
  * IncidentPage
  *
  * `total` is exact.
@@ -811,6 +827,18 @@ export type IncidentSearch = {
      * Statuses
      */
     statuses?: Array<'open' | 'acknowledged' | 'closed'>;
+};
+
+/**
+ * IncidentSplit
+ *
+ * The alerts that leave an incident.
+ */
+export type IncidentSplit = {
+    /**
+     * Alerts
+     */
+    alerts: Array<string>;
 };
 
 /**
@@ -1267,6 +1295,22 @@ export type QueryProblem = {
      * What
      */
     what: string;
+};
+
+/**
+ * Regrouped
+ *
+ * Where the alerts are after a merge or split: the incidents, the asked one's first, and those in none.
+ */
+export type Regrouped = {
+    /**
+     * Alone
+     */
+    alone: Array<string>;
+    /**
+     * Incidents
+     */
+    incidents: Array<IncidentRow>;
 };
 
 /**
@@ -2730,6 +2774,36 @@ export type IncidentApiV1IncidentsIdGetResponses = {
 
 export type IncidentApiV1IncidentsIdGetResponse = IncidentApiV1IncidentsIdGetResponses[keyof IncidentApiV1IncidentsIdGetResponses];
 
+export type MergeApiV1IncidentsIdMergePostData = {
+    body: IncidentMerge;
+    path: {
+        /**
+         * Id
+         */
+        id: string;
+    };
+    query?: never;
+    url: '/api/v1/incidents/{id}/merge';
+};
+
+export type MergeApiV1IncidentsIdMergePostErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type MergeApiV1IncidentsIdMergePostError = MergeApiV1IncidentsIdMergePostErrors[keyof MergeApiV1IncidentsIdMergePostErrors];
+
+export type MergeApiV1IncidentsIdMergePostResponses = {
+    /**
+     * Successful Response
+     */
+    200: Regrouped;
+};
+
+export type MergeApiV1IncidentsIdMergePostResponse = MergeApiV1IncidentsIdMergePostResponses[keyof MergeApiV1IncidentsIdMergePostResponses];
+
 export type AddNoteApiV1IncidentsIdNotesPostData = {
     body: NoteRequest;
     path: {
@@ -2759,6 +2833,36 @@ export type AddNoteApiV1IncidentsIdNotesPostResponses = {
 };
 
 export type AddNoteApiV1IncidentsIdNotesPostResponse = AddNoteApiV1IncidentsIdNotesPostResponses[keyof AddNoteApiV1IncidentsIdNotesPostResponses];
+
+export type SplitApiV1IncidentsIdSplitPostData = {
+    body: IncidentSplit;
+    path: {
+        /**
+         * Id
+         */
+        id: string;
+    };
+    query?: never;
+    url: '/api/v1/incidents/{id}/split';
+};
+
+export type SplitApiV1IncidentsIdSplitPostErrors = {
+    /**
+     * Default Response
+     */
+    default: Problem;
+};
+
+export type SplitApiV1IncidentsIdSplitPostError = SplitApiV1IncidentsIdSplitPostErrors[keyof SplitApiV1IncidentsIdSplitPostErrors];
+
+export type SplitApiV1IncidentsIdSplitPostResponses = {
+    /**
+     * Successful Response
+     */
+    200: Regrouped;
+};
+
+export type SplitApiV1IncidentsIdSplitPostResponse = SplitApiV1IncidentsIdSplitPostResponses[keyof SplitApiV1IncidentsIdSplitPostResponses];
 
 export type KeysApiV1KeysGetData = {
     body?: never;
