@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import orjson
 import pyarrow as pa
 import pytest
@@ -137,6 +138,13 @@ def test_health_counts_by_data_set_and_sender(normaliser: Normaliser) -> None:
     }
     assert health["tocsin.unparsed", "k1"].unparsed == {"it is bad": 2}
     assert health["letters.one", "k1"].bytes == len('{"n":"a"}')
+
+
+def test_health_counts_what_comes_late_by_its_own_source(normaliser: Normaliser) -> None:
+    normaliser.run(frames(b'{"n":"a"}', key="k1") + frames(b'{"n":"a"}', key="k2"))
+    marks = normaliser._marks
+    assert marks.late(("letters.one", "k1"), np.array([0]), 0) == 1
+    assert marks.late(("letters.one", "k3"), np.array([0]), 0) == 0
 
 
 def test_bytes_that_were_replaced_are_tagged() -> None:

@@ -81,4 +81,4 @@ class SourceHealth:
     overflowed: int = 0
     unparsed: dict[str, int] = field(default_factory=dict)
     last: int = 0
-    late: int = 0
+    late: int = 0  # events more than five minutes behind what the source had sent before

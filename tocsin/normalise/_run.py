@@ -24,6 +24,7 @@ from tocsin.event.schema import OVERFLOW, SCHEMA
 from tocsin.lang.fields import Alias
 from tocsin.normalise import Product, SourceHealth, StreamInfo
 from tocsin.normalise._frames import Parsed, read
+from tocsin.normalise._late import Marks
 from tocsin.normalise._route import Route, Router, is_mapped
 from tocsin.ports import PROCESS_SCHEMA
 
@@ -72,6 +73,7 @@ class Normaliser:
         self._products = dict(products() if known is None else known)
         self._keep = keep_original
         self.router = Router(self._products)
+        self._marks = Marks()
 
     @property
     def aliases(self) -> list[Alias]:
@@ -132,7 +134,7 @@ class Normaliser:
         if not batches:
             return Result(_none(), _no_process()), parsed
         batch = _completed(interleaved(batches, places), frames, parsed, None if self._keep else reasons)
-        return Result(batch, self.processes(batch), _health(batch, frames, parsed, reasons)), parsed
+        return Result(batch, self.processes(batch), _health(batch, frames, parsed, reasons, self._marks)), parsed
 
     def _mapped_already(self, frames: Sequence[Frame], parsed: Parsed, rows: Iterable[int]) -> list[int]:
         """Of refused rows those whose document has been mapped to ECS before it came: it keeps the name of its data
@@ -318,7 +320,7 @@ def _unparsed(reasons: Sequence[str]) -> pa.RecordBatch:
 
 
 def _health(
-    batch: pa.RecordBatch, frames: Sequence[Frame], parsed: Parsed, reasons: Mapping[int, str]
+    batch: pa.RecordBatch, frames: Sequence[Frame], parsed: Parsed, reasons: Mapping[int, str], marks: Marks
 ) -> dict[tuple[str, str], SourceHealth]:
     """Counts by (dataset, sender); the sender is the key, the agent, the peer or the way, whichever is known first."""
     senders = [o.key or o.agent or o.peer or o.way for o in (frame.chunk.origin for frame in frames)]
@@ -335,7 +337,9 @@ def _health(
     for place in range(pairs.shape[1]):
         rows = np.flatnonzero(inverse == place)
         code, frame = pairs[:, place]
-        health = out.setdefault((names[code] if code >= 0 else "", senders[frame]), SourceHealth())
+        source = (names[code] if code >= 0 else "", senders[frame])
+        health = out.setdefault(source, SourceHealth())
+        health.late += marks.late(source, times[rows], frames[frame].arrival)
         health.events += len(rows)
         health.bytes += int(sizes[rows].sum())
         health.overflowed += int(over[rows].sum())
