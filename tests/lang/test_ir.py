@@ -6,7 +6,7 @@ import pytest
 
 from tocsin.lang import ir
 from tocsin.lang.fields import Names
-from tocsin.lang.ir import FALSE, TRUE, And, Equals, Not, Or, all_of, any_of, negate
+from tocsin.lang.ir import FALSE, TRUE, And, Constant, Equals, Not, Or, all_of, any_of, negate
 
 NAMES = Names()
 A, B, C = (ir.Test(NAMES.field(name), Equals(("x",))) for name in "abc")
@@ -58,3 +58,18 @@ def test_a_digest_is_of_the_meaning() -> None:
 def test_nodes_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         A.op = Equals(("y",))  # type: ignore[misc]
+
+
+def test_true_is_not_one() -> None:
+    for one, other in (
+        (Equals((True,)), Equals((1,))),
+        (Constant(True), Constant(1)),
+        (Constant(2), Constant(2.0)),
+        (Equals((False, True)), Equals((0, True))),
+    ):
+        assert one != other
+        assert len({one, other}) == 2
+    assert Equals(("a",)) == Equals(("a",))
+    assert hash(Constant(1)) == hash(Constant(1))
+    assert Equals(("a",)) != Equals(("a",), fold=True)
+    assert Equals((1,)) != "1"

@@ -81,6 +81,19 @@ class Equals:
     values: tuple[Scalar, ...]
     fold: bool = False
 
+    def __eq__(self, other: object) -> bool:
+        # Python takes True for 1; one test must not stand for the other.
+        if not isinstance(other, Equals):
+            return NotImplemented
+        return (self.fold, self.values) == (other.fold, other.values) and _types(self.values) == _types(other.values)
+
+    def __hash__(self) -> int:
+        return hash((self.values, _types(self.values), self.fold))
+
+
+def _types(values: tuple[Scalar, ...]) -> tuple[type, ...]:
+    return tuple(map(type, values))
+
 
 class Gap(Enum):
     """What a wildcard stands for within a `Like`."""
@@ -198,6 +211,14 @@ class Constant:
     """A literal; None is null."""
 
     value: Scalar | None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Constant):
+            return NotImplemented
+        return type(self.value) is type(other.value) and self.value == other.value
+
+    def __hash__(self) -> int:
+        return hash((type(self.value), self.value))
 
 
 @dataclass(frozen=True, slots=True)
