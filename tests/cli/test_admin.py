@@ -71,3 +71,8 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(run: Run, tmp_path: Path, 
     assert wrong.code == 2
     assert "port" in wrong.err
     assert "tocsin.toml:2" in wrong.err
+    config.write_text("[journal]\naddress = 'kafka://h/t'\n")
+    wrong = run("doctor", "--config", config)
+    assert wrong.code == 2
+    assert "BAD the settings can't be read" in wrong.out
+    assert "Kafka is not there yet" in wrong.err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import multiprocessing
 import socket
+import ssl
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -75,6 +76,26 @@ def test_when_core_is_gone_it_keeps_what_it_has_read_and_ends(tmp_path: Path) ->
         child.join(60)
     assert not child.is_alive()
     assert b"first" in stored(tmp_path)
+
+
+def test_syslog_over_tls_takes_whom_its_authority_knows(tmp_path: Path, certificates: Path) -> None:
+    cert, key = str(certificates / "cert.pem"), str(certificates / "key.pem")
+    own = {"syslog.tls_cert": cert, "syslog.tls_key": key, "syslog.tls_ca": cert}
+    child, core = start(settings(tmp_path, **{"syslog.tls": 0, "syslog.tcp": None, "syslog.allowed_peers": [], **own}))
+    figures = told(core)
+    assert "syslog_tcp" not in figures
+    context = ssl.create_default_context(cafile=cert)
+    context.load_cert_chain(cert, key)
+    with (
+        socket.create_connection(("127.0.0.1", figures["syslog_tls"]), timeout=30) as raw,
+        context.wrap_socket(raw, server_hostname="127.0.0.1") as wire,
+    ):
+        wire.sendall(b"28 <34>1 - - - - - - over the air")
+        while not told(core)["syslog.messages"]:
+            pass
+    core.send(("stop",))
+    child.join(60)
+    assert b"over the air" in stored(tmp_path)
 
 
 def test_it_waits_for_a_journal_that_another_is_leaving(tmp_path: Path) -> None:

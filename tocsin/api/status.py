@@ -65,11 +65,14 @@ def listeners(here: Context) -> list[Listener]:
             " --data-binary @events.ndjson",
         )
     ]
-    for kind in ("udp", "tcp"):
+    for kind in ("udp", "tcp", "tls"):
         port = here.service.collected.get(f"syslog_{kind}")
         if port:
             flag = "" if kind == "udp" else "--tcp "
             example = f"logger {flag}--server {here.settings.syslog.host} --port {port} --rfc5424 'hello'"
+            if kind == "tls":  # logger has no TLS
+                address = f"{here.settings.syslog.host}:{port}"
+                example = f"echo '<13>1 - - app - - - hello' | openssl s_client -quiet -connect {address}"
             address = f"{kind}://{here.settings.syslog.host}:{port}"
             out.append(Listener(name=f"Syslog over {kind.upper()}", address=address, example=example))
     return out

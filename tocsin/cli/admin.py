@@ -151,7 +151,11 @@ def doctor(config_file: Config = None, data: Data = None) -> None:
         problems += not good
         _output.say(f"{'ok ' if good else 'BAD'} {what}{'' if good or not hint else ' — ' + hint}")
 
-    settings = _settings(config_file, data)
+    try:
+        settings = _settings(config_file, data)
+    except TocsinError:
+        told(False, "the settings can't be read", "where and why is said on standard error")
+        raise
     told(True, "the settings can be read")
     for name in config.unread_environment():
         told(False, f"{name} in the environment is no setting", "its name is wrong, or it is of another version")

@@ -47,6 +47,7 @@ def serve(
     workers: Annotated[int | None, typer.Option(help="Processes that normalise and match.")] = None,
     syslog_udp: Annotated[int | None, typer.Option(help="UDP port for syslog.")] = None,
     syslog_tcp: Annotated[int | None, typer.Option(help="TCP port for syslog.")] = None,
+    syslog_tls: Annotated[int | None, typer.Option(help="Port for syslog over TLS.")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
 ) -> None:
     """Run the SIEM: everything in one process group, until Ctrl-C."""
@@ -63,6 +64,7 @@ def serve(
         "workers": workers,
         "syslog.udp": syslog_udp,
         "syslog.tcp": syslog_tcp,
+        "syslog.tls": syslog_tls,
         "rules.dirs": [str(folder) for folder in rules] or None,
     }
     settings = config.load(config_file, flags={name: value for name, value in flags.items() if value is not None})

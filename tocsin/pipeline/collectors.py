@@ -172,13 +172,17 @@ def _made(settings: Settings, state: State) -> list[Collector]:
             authenticate,
         )
     ]
-    if settings.syslog.udp is not None or settings.syslog.tcp is not None:
+    if any(port is not None for port in (settings.syslog.udp, settings.syslog.tcp, settings.syslog.tls)):
         made.append(
             syslog.collector(
                 syslog.Settings(
                     host=settings.syslog.host,
                     udp=settings.syslog.udp,
                     tcp=settings.syslog.tcp,
+                    tls=settings.syslog.tls,
+                    tls_cert=settings.syslog.tls_cert or server.tls_cert,
+                    tls_key=settings.syslog.tls_key or server.tls_key,
+                    tls_ca=settings.syslog.tls_ca,
                     allowed_peers=list(settings.syslog.allowed_peers),
                     message_bytes=int(limits.syslog_bytes),
                     zone=settings.normalise.time_zone,
