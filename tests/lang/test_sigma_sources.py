@@ -66,6 +66,7 @@ def test_further_conditions_are_those_of_sigmahq(thor: dict[str, dict[str, Any]]
         ("windows", None, "security", "EventID", {"event.code"}),
         ("windows", None, "system", "Provider_Name", {"winlog.provider_name"}),
         ("zeek", None, "conn", "id.orig_h", {"zeek.connection.id.orig_h"}),
+        ("zeek", None, "http", "source.ip", {"zeek.http.source.ip", "source.ip"}),
         ("zeek", None, "http", "c-uri", {"url.full", "url.original"}),
         (None, "webserver", None, "sc-status", {"http.response.status_code"}),
         (None, "dns", None, "query", {"dns.question.name"}),

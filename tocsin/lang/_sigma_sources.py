@@ -49,6 +49,9 @@ class View:
             read = tuple(
                 prefix + each for prefix in self.prefixes for each in (_spaced(name) if self.spaced else [name])
             )
+            # Rules for documents that are ECS already name its fields; no source's own names look like these.
+            if "." in name and name not in read and names.field(name).kind is not Kind.UNKNOWN:
+                read = (*read, name)
         return merged([names.field(each) for each in read])
 
 

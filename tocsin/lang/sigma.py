@@ -147,6 +147,7 @@ def _document(document: dict[str, Any], text: str, names: Names, path: str, list
         return replace(rule, status="invalid", reason=problems[0].what, problems=tuple(problems))
     try:
         parsed = _CLASSES[kind].from_dict(document, collect_errors=True)
+        _give_back(getattr(parsed, "detection", None), document.get("detection"))
         rule = replace(rule, parsed=parsed, warnings=(*rule.warnings, *_minor(parsed.errors, kind)))
         if kind == "rule":
             plan = Query(_Lowering(names, lists).detections(parsed.detection, rule.logsource))
@@ -189,6 +190,28 @@ _MINOR: Final = (
     sigma.exceptions.SigmaTaxonomyError,
     sigma.exceptions.SigmaTitleError,
 )
+
+
+def _give_back(detections: SigmaDetections | None, written: Any) -> None:
+    """Whole numbers past 2^53 as the rule has them: pySigma makes them the nearest float."""
+    exact: dict[float, int] = {}
+    waiting = [written]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict | list):
+            waiting.extend(value.values() if isinstance(value, dict) else value)
+        elif type(value) is int and abs(value) > 2**53 and value.bit_length() <= 64:
+            exact[float(value)] = value
+    nodes: list[Any] = list(detections.detections.values()) if detections is not None and exact else []
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, types.SigmaNumber):
+            if isinstance(node.number, float):
+                node.number = exact.get(node.number, node.number)
+        elif isinstance(node, types.SigmaCompareExpression):
+            nodes.append(node.number)
+        else:
+            nodes.extend(getattr(node, "detection_items", None) or getattr(node, "value", None) or ())
 
 
 def _minor(errors: list[Any], kind: str) -> list[str]:

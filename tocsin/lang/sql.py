@@ -198,6 +198,8 @@ class Writer:
         if isinstance(op, Exists):
             return f"notEmpty({name})" if column.many else f"isNotNull({name})"
         if column.many:
+            if column.kind is Kind.IP and kind is Kind.IP and isinstance(op, Equals) and _all_text(op.values):
+                return self._has_address(name, op)
             return self._any(name, self._element("x", column.kind, kind, op), op, column.kind)
         test = self._element(name, column.kind, kind, op)
         if source.name in self.folded and isinstance(op, Equals) and not op.fold and _all_text(op.values):
@@ -211,6 +213,15 @@ class Writer:
             if len(op.values) == 1:
                 return f"has({values}, {self.parameter('String', op.values[0])})"
         return f"arrayExists(x -> ifNull({element}, 0), {values})"
+
+    def _has_address(self, name: str, op: Equals) -> str:
+        """An address among a column's: as the index over it takes it."""
+        found = [six(packed) for value in op.values if (packed := ip.packed(str(value))) is not None]
+        if not found:
+            return FALSE
+        if len(found) == 1:
+            return f"has({name}, {self.parameter('IPv6', found[0])})"
+        return f"hasAny({name}, {self.parameter('Array(IPv6)', found)})"
 
     # ---- one value of a typed column ----
 
