@@ -153,6 +153,9 @@ class Tree:
     def processes(self, host: str, entity_ids: Sequence[str]) -> dict[str, Document]:
         return {each: self.rows[each] for each in entity_ids if each in self.rows}
 
+    def processes_of(self, wanted: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Document]:
+        return {(host, each): self.rows[each] for host, each in wanted if each in self.rows}
+
     def children(self, host: str, entity_ids: Sequence[str], limit: int = 1000) -> list[Document]:
         wanted = set(entity_ids)
         return [row for row in self.rows.values() if row["parent"] in wanted][:limit]
@@ -178,3 +181,21 @@ def test_an_event_without_a_process_has_no_graph() -> None:
     assert builder.build({"_id": "x", "@timestamp": "2026-01-01T00:00:00.000Z"}, None) is None
     assert _graph.starting_point([]) is None
     assert _graph.entity_of("c:{a}:192.0.2.1:80") == "{a}"
+
+
+def test_a_script_s_writer_is_the_last_before_it_ran() -> None:
+    def wrote(moment: str, path: Any) -> Document:
+        return {"@timestamp": f"2026-01-01T00:00:{moment}Z", "file.path": path}
+
+    at = 1_767_225_630_000_000  # 2026-01-01T00:00:30Z
+    latest_first = [
+        wrote("50.000", "C:\\t\\a.bat"),
+        wrote("20.000", "D:\\other\\A.BAT"),
+        wrote("10.000", ["C:\\T\\a.bat"]),
+        wrote("05.000", None),
+    ]
+    found = _graph._writer(latest_first, "c:\\t\\a.bat", at)
+    assert found is latest_first[2], "its own path, before it ran, whatever the case"
+    assert _graph._writer(latest_first[:2], "c:\\t\\a.bat", at) is latest_first[1], "else one of its name"
+    assert _graph._writer(latest_first, "c:\\t\\b.bat", at) is None
+    assert _graph._writer([], "a.bat", at) is None

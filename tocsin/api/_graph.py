@@ -26,13 +26,30 @@ from tocsin.ports import Document, EntityReader, EventReader, Span
 PROCESSES: Final = 500
 EVENTS: Final = 20_000
 CONNECTIONS: Final = 60
+SCRIPTS: Final = 64  # names of scripts whose writers are looked for
 CATEGORIES: Final = ("file", "registry", "network", "dns", "library", "script")
 _SHELLS: Final = frozenset({"cmd.exe"})
 _FIELDS: Final = [
-    "@timestamp", "event.category", "event.code", "event.dataset", "event.action", "process.entity_id", "process.pid",
-    "host.name", "file.path", "file.name", "source.ip", "source.port", "destination.ip", "destination.port",
-    "destination.domain", "network.transport", "network.community_id", "dns.question.name",
-    "powershell.file.script_block_text", "event.type",
+    "@timestamp", "event.category", "event.type", "event.dataset", "process.entity_id", "process.pid", "source.ip",
+    "source.port", "destination.ip", "destination.port", "destination.domain", "network.transport",
+    "network.community_id", "dns.question.name", "powershell.file.script_block_text",
+]  # fmt: skip
+_WROTE: Final = [
+    "@timestamp",
+    "file.path",
+    "process.entity_id",
+    "process.pid",
+    "host.name",
+    "event.dataset",
+    "event.action",
+]
+_FLOW: Final = [
+    "@timestamp", "event.dataset", "network.community_id", "url.path", "http.request.method", "event.action",
+    "source.bytes", "destination.bytes", "event.duration",
+]  # fmt: skip
+_ALERT: Final = [
+    "@timestamp", "kibana.alert.uuid", "kibana.alert.rule.name", "kibana.alert.severity", "kibana.alert.original_time",
+    "kibana.alert.building_block_type", "process.entity_id", "process.pid", "network.community_id", "host.name",
 ]  # fmt: skip
 _LEVELS: Final = {"low": 0, "medium": 1, "high": 2, "critical": 3}
 
@@ -269,14 +286,16 @@ class Builder:
     # ---- scripts ----
 
     def _scripts(self, begin: int) -> None:
-        for entity, row in list(self.rows.items()):
-            if fold(str(row.get("name") or "")) not in _SHELLS:
-                continue
-            scripts = batch_scripts(str(row.get("canonical") or row.get("command_line") or ""))
-            for script in scripts[:4]:
-                self._script(entity, row, script, begin)
+        ran: list[tuple[str, Document, str]] = []
+        for entity, row in self.rows.items():
+            if fold(str(row.get("name") or "")) in _SHELLS:
+                scripts = batch_scripts(str(row.get("canonical") or row.get("command_line") or ""))
+                ran += [(entity, row, script) for script in scripts[:4]]
+        written = self._written({script for _, _, script in ran}, begin)
+        for entity, row, script in ran:
+            self._script(entity, row, script, written)
 
-    def _script(self, entity: str, row: Document, script: str, begin: int) -> None:
+    def _script(self, entity: str, row: Document, script: str, written: Sequence[Document]) -> None:
         name = script.rpartition("\\")[2]
         node = Node(
             id=f"s:{entity}:{script}",
@@ -292,7 +311,7 @@ class Builder:
             if edge.kind == "started" and edge.source == f"p:{entity}":
                 del self.edges[edge.id]
                 self._edge("started", node.id, edge.target, edge.elapsed_us, event=edge.event)
-        writer = self._writer(script, name, self._start(row), begin)
+        writer = _writer(written, script, self._start(row))
         facts: list[tuple[str, str | None, Any]] = [("Script", "file.path", script), ("Host", "host.name", self.host)]
         if writer is not None:
             facts.append(("Written", "@timestamp", writer["@timestamp"]))
@@ -310,14 +329,16 @@ class Builder:
                     self._edge("wrote", f"p:{source}", node.id, before, label=label, event=writer.get("_id"))
         node.facts = _facts(*facts)
 
-    def _writer(self, script: str, name: str, started: int, begin: int) -> Document | None:
-        """The last event before the shell's start in which the script's file was written."""
-        path = Test(self._f("file.path"), Like((Gap.ANY, "\\" + name), fold=True))
-        exact = Test(self._f("file.path"), Equals((script,), fold=True))
-        where = all_of(self._is("host.name", self.host), any_of(exact, path), self._is("event.category", "file"))
-        found = self.events.search(where, Span(begin - DAY, started + SECOND), limit=10)
-        same = [event for event in found if fold(str(_first(event.get("file.path")))) == fold(script)]
-        return same[0] if same else found[0] if found else None
+    def _written(self, scripts: set[str], begin: int) -> list[Document]:
+        """Where files of these names were written, the latest first: one question for all of them."""
+        if not scripts:
+            return []
+        last = max((self._start(row) for row in self.rows.values()), default=begin)
+        names = sorted({script.rpartition("\\")[2] for script in scripts})[:SCRIPTS]
+        paths: list[Predicate] = [Test(self._f("file.path"), Equals(tuple(sorted(scripts)), fold=True))]
+        paths += [Test(self._f("file.path"), Like((Gap.ANY, "\\" + name), fold=True)) for name in names]
+        where = all_of(self._is("host.name", self.host), any_of(*paths), self._is("event.category", "file"))
+        return self.events.search(where, Span(begin - DAY, last + SECOND), limit=1000, fields=_WROTE)
 
     # ---- connections ----
 
@@ -364,7 +385,7 @@ class Builder:
             Test(self._f("network.community_id"), Equals(tuple(self.flows))),
             any_of(self._is("event.module", "zeek"), self._is("event.module", "suricata")),
         )
-        for event in self.events.search(where, span, limit=1000, newest_first=False):
+        for event in self.events.search(where, span, limit=1000, newest_first=False, fields=_FLOW):
             node = self.nodes[self.flows[str(_first(event["network.community_id"]))]]
             dataset = str(event.get("event.dataset"))
             seen_by = f"Sysmon and {dataset}"
@@ -402,7 +423,7 @@ class Builder:
         found.append(Test(self.alert_names.field("tocsin.alert.join"), Equals(keys)))
         state = Test(self.alert_names.field("tocsin.alert.state"), Equals(("active", "suppressed")))
         for alert in self.events.search(
-            all_of(any_of(*found), state), span, of="alerts", limit=500, newest_first=False
+            all_of(any_of(*found), state), span, of="alerts", limit=500, newest_first=False, fields=_ALERT
         ):
             if alert.get("kibana.alert.building_block_type"):
                 continue
@@ -470,6 +491,7 @@ class Builder:
                 title=[Part(text=alert.rule)],
                 severity=alert.severity,
                 alert=alert.id,
+                node=node.id,
             )
             for node in self.nodes.values()
             for alert in node.alerts
@@ -480,7 +502,11 @@ class Builder:
             if category:
                 out.append(
                     Moment(
-                        time=str(event["@timestamp"]), kind="event", title=[Part(text=category)], event=event.get("_id")
+                        time=str(event["@timestamp"]),
+                        kind="event",
+                        title=[Part(text=category)],
+                        event=event.get("_id"),
+                        node=f"p:{_first(event.get('process.entity_id'))}",
                     )
                 )
         return sorted(out, key=lambda moment: moment.time)
@@ -521,6 +547,18 @@ def starting_point(events: Sequence[Document]) -> Document | None:
         if found:
             return found[-1]
     return events[-1] if events else None
+
+
+def _writer(written: Sequence[Document], script: str, started: int) -> Document | None:
+    """The last event before the shell's start in which the script's file was written, else one of its name."""
+    before = [event for event in written if (time.read(event["@timestamp"]) or 0) <= started + SECOND]
+    paths = [fold(str(_first(event.get("file.path")))) for event in before]
+    name = "\\" + fold(script.rpartition("\\")[2])
+    for holds in (fold(script).__eq__, lambda path: path.endswith(name)):
+        for event, path in zip(before, paths, strict=True):
+            if holds(path):
+                return event
+    return None
 
 
 def entity_of(node: str) -> str:

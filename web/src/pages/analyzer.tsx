@@ -1,7 +1,7 @@
 /** The Analyzer: how it came to this, as a picture to walk through. */
 import { Link, useNavigate, useSearch } from '@tanstack/react-router'
 import { IconBinaryTree2 } from '@tabler/icons-react'
-import { useCallback, useMemo, useState } from 'react'
+import { useCallback, useEffect, useMemo, useState } from 'react'
 
 import { useAlerts } from '../api/alerts'
 import { useGraph, useNodeEvents } from '../api/analyzer'
@@ -9,7 +9,9 @@ import { Canvas } from '../panels/analyzer/canvas'
 import { Panel } from '../panels/analyzer/detail'
 import type { GraphNode } from '../panels/analyzer/graph'
 import { Lanes } from '../panels/analyzer/lanes'
+import { warmUp } from '../panels/analyzer/layout'
 import { toPicture } from '../panels/analyzer/picture'
+import { Replay, stepsOf } from '../panels/analyzer/replay'
 import { Page } from '../panels/page'
 import { addToTimeline } from '../panels/timelinebar'
 import { Find, Segments } from '../ui/controls'
@@ -22,6 +24,7 @@ import type { AnalyzerAddress } from './addresses'
 
 /** The page. */
 export function Analyzer() {
+  useEffect(warmUp, [])
   const address = useSearch({ from: '/analyzer' })
   const around = { alert: address.alert, event: address.event }
   const graph = useGraph(around)
@@ -45,6 +48,9 @@ function Drawn({ address, data }: { address: AnalyzerAddress; data: NonNullable<
   const wanted = find.trim().toLowerCase()
   const found = useMemo(() => (wanted === '' ? undefined : (node: GraphNode) => `${node.name} ${node.sub} ${node.host}`.toLowerCase().includes(wanted)), [wanted])
   const hits = found ? picture.nodes.filter(found) : []
+  const steps = useMemo(() => stepsOf(picture), [picture])
+  const [step, setStep] = useState<number | undefined>(undefined)
+  const now = step === undefined ? undefined : steps[step]
   const storied = picture.nodes.some(({ path }) => path)
   const pick = useCallback((node: string) => { go({ node, category: undefined, doc: undefined }) }, [go])
   const actions = useMemo(() => ({
@@ -58,11 +64,12 @@ function Drawn({ address, data }: { address: AnalyzerAddress; data: NonNullable<
           <div className="graph-tools">
             <Find label="Find in this tree" value={find} onChange={setFind} width={184} onEnter={() => { if (hits[0]) pick(hits[0].id) }} />
             {storied && <Segments label="What to draw" value={address.all ? 'all' : 'path'} onChange={(next) => { go({ all: next === 'all' ? true : undefined }) }} choices={[{ value: 'path', label: 'Attack path' }, { value: 'all', label: `All ${plural(data.total, 'process', 'processes')}` }]} />}
+            <Replay steps={steps} index={step} onStep={setStep} />
             {found && <span className="tag" style={{ height: 28 }}>{plural(hits.length, 'node')} found</span>}
           </div>
-          <Canvas graph={picture} all={address.all ?? !storied} picked={address.node} onPick={pick} found={found} />
+          <Canvas graph={picture} all={address.all ?? !storied} picked={address.node} onPick={pick} found={found} now={now} />
         </div>
-        <Lanes graph={data} nodes={picture.nodes} picked={address.node} onPick={pick} events={events} />
+        <Lanes graph={data} nodes={picture.nodes} picked={address.node} onPick={pick} events={events} now={now?.at} />
       </div>
       <Panel around={around} graph={data} nodes={picture.nodes} node={address.node} category={address.category} doc={address.doc} go={go} />
     </ValueActionsProvider>
@@ -83,7 +90,7 @@ function Choose() {
         <Loaded query={{ ...alerts, data: alerts.data?.pages.flatMap((page) => page.alerts) }} empty={<Empty title="No alert in 30 days." actions={<Link to="/discover" search={{ q: 'process.name: *' }} className="btn primary">Events with a process</Link>} />}>
           {(rows) => (
             <ul style={{ maxWidth: 860 }}>
-              {rows.map((alert) => <li key={alert.id}><Link to="/analyzer" search={{ alert: alert.id }} className="node-line plain"><SeverityMark severity={alert.severity} /><span className="t3"><Time at={alert.time} /></span><span className="nowrap">{alert.rule}</span><span className="t3 cut">{alert.reason}</span></Link></li>)}
+              {rows.map((alert) => <li key={alert.id}><Link to="/analyzer" search={{ alert: alert.id }} className="node-line plain"><SeverityMark severity={alert.severity} /><span className="t3"><Time at={alert.time} /></span><span className="cut" style={{ flex: '0 1 auto' }}>{alert.rule}</span><span className="t3 cut only-wide">{alert.reason}</span></Link></li>)}
             </ul>
           )}
         </Loaded>

@@ -100,7 +100,7 @@ const KEYS: readonly (readonly [keys: readonly string[], what: string])[] = [
   [['g'], 'Home'],
   [['f', 'o', 'a', 'c', 't', 'y'], 'In the menu of a value: filter for, filter out, timeline, column, top values, copy'],
   [['←', '→', '↑', '↓'], 'In the Analyzer: walk the tree'],
-  [['Home', '0'], 'In the Analyzer: the trigger, fit all'],
+  [['Home', '0', 'r'], 'In the Analyzer: the trigger, fit all, replay'],
   [['?'], 'This list'],
 ]
 

@@ -10,6 +10,7 @@ import { useKeys } from '../../ui/keys'
 import { CATEGORIES, draw, walk, type Graph, type GraphEdge, type GraphNode } from './graph'
 import { Link, type LinkEdge } from './edges'
 import { blockSize, layout, sizeOf, type Places } from './layout'
+import type { Step } from './replay'
 import { CATEGORY_ICON, CATEGORY_WORD, Crowd, Thing, type CrowdNode, type ThingNode } from './nodes'
 
 const nodeTypes = { thing: Thing, crowd: Crowd }
@@ -23,6 +24,8 @@ interface CanvasProps {
   onPick: (id: string) => void
   /** Only nodes that it holds for stay bright: what was searched for. */
   found?: ((node: GraphNode) => boolean) | undefined
+  /** The moment of a replay: what begins later is faint, its node is lit. */
+  now?: Step | undefined
 }
 
 /** Draws a graph; layout runs again only when what is drawn changes. */
@@ -30,7 +33,7 @@ export function Canvas(props: CanvasProps) {
   return <ReactFlowProvider><Inner {...props} /></ReactFlowProvider>
 }
 
-function Inner({ graph, all, picked, onPick, found }: CanvasProps) {
+function Inner({ graph, all, picked, onPick, found, now }: CanvasProps) {
   const flow = useReactFlow()
   const [unfolded, setUnfolded] = useState<ReadonlySet<string>>(new Set())
   const drawn = useMemo(() => draw(graph, all, unfolded), [graph, all, unfolded])
@@ -58,25 +61,25 @@ function Inner({ graph, all, picked, onPick, found }: CanvasProps) {
       const word = node.kind === 'process' ? 'process' : node.kind === 'script' ? 'script' : 'connection'
       return {
         id: node.id, type: 'thing', position: places.at.get(node.id) ?? { x: 0, y: 0 }, width: size.width, height: size.height,
-        data: { node, dim: found ? !found(node) : dimmed, crowded: places.for.crowded && !dimmed, picked: node.id === picked },
+        data: { node, dim: found ? !found(node) : dimmed, crowded: places.for.crowded && !dimmed, picked: node.id === (now?.node.id ?? picked), later: isLater(node, now) },
         ariaLabel: `${word} ${node.name}, ${node.sub}${node.trigger ? ', trigger' : ''}${node.alerts.length > 0 ? `, ${node.alerts.length} alerts` : ''}`,
         zIndex: node.path ? 2 : 1,
       }
     })
     const crowds = places.for.blocks.map((block): CrowdNode => {
       const size = blockSize(block)
-      return { id: block.id, type: 'crowd', position: places.at.get(block.id) ?? { x: 0, y: 0 }, width: size.width, height: size.height, data: { block, dim: !all }, ariaLabel: `${block.members.length} processes ${block.name}; Enter unfolds them` }
+      return { id: block.id, type: 'crowd', position: places.at.get(block.id) ?? { x: 0, y: 0 }, width: size.width, height: size.height, data: { block, dim: !all, later: now !== undefined && block.members.every((member) => isLater(member, now)) }, ariaLabel: `${block.members.length} ${block.members[0]?.kind === 'connection' ? '' : 'processes '}${block.name}; Enter unfolds them` }
     })
     return [...things, ...crowds]
-  }, [places, dim, all, picked, found])
+  }, [places, dim, all, picked, found, now])
   const edges = useMemo<LinkEdge[]>(() => {
     const byId = new Map(shown.nodes.map((node) => [node.id, node]))
     return shown.edges.map((edge): LinkEdge => {
       const ends = [byId.get(edge.from), byId.get(edge.to)]
       const near = ends.every((end) => end !== undefined && (end.path || end.near || end.trigger))
-      return { id: edge.id, source: edge.from, target: edge.to, ...sidesOf(edge, places?.at), type: 'link', data: { edge, near, dim: !all && !near }, focusable: false, zIndex: edge.path ? 1 : 0 }
+      return { id: edge.id, source: edge.from, target: edge.to, ...sidesOf(edge, places?.at), type: 'link', data: { edge, near, dim: !all && !near, later: ends.some((end) => end !== undefined && isLater(end, now)) }, focusable: false, zIndex: edge.path ? 1 : 0 }
     })
-  }, [shown, all, places])
+  }, [shown, all, places, now])
 
   const fit = useMemo(() => () => { void flow.fitView({ padding: 0.06, maxZoom: 1, minZoom: 0.1, duration: 0 }) }, [flow])
   // First the story, large enough to read; what lies around it is a drag away.
@@ -97,15 +100,17 @@ function Inner({ graph, all, picked, onPick, found }: CanvasProps) {
     const at = places?.at.get(id)
     const viewport = flow.getViewport()
     if (at && box.current) {
-      const x = at.x * viewport.zoom + viewport.x
-      const y = at.y * viewport.zoom + viewport.y
-      const { clientWidth, clientHeight } = box.current
-      if (x < 0 || y < 0 || x > clientWidth - 100 || y > clientHeight - 80) void flow.setCenter(at.x + 80, at.y + 50, { zoom: viewport.zoom, duration: 150 })
+      if (!inSight(at, viewport, box.current)) void flow.setCenter(at.x + 80, at.y + 50, { zoom: viewport.zoom, duration: 150 })
     }
     return true
   }
   const box = useRef<HTMLDivElement>(null)
-  const arrow = (key: string) => () => (picked === undefined ? go(trigger) : go(walk(graph, picked, key)))
+  const lit = now?.node.id
+  useEffect(() => {
+    const at = lit === undefined ? undefined : places?.at.get(lit)
+    if (at && box.current && !inSight(at, flow.getViewport(), box.current)) void flow.setCenter(at.x + 80, at.y + 50, { zoom: flow.getViewport().zoom, duration: 150 })
+  }, [lit, places, flow])
+  const arrow = (key: string) => () => (now !== undefined ? false : picked === undefined ? go(trigger) : go(walk(graph, picked, key)))
   useKeys({ ArrowLeft: arrow('ArrowLeft'), ArrowRight: arrow('ArrowRight'), ArrowUp: arrow('ArrowUp'), ArrowDown: arrow('ArrowDown'), Home: () => go(trigger), 0: fit })
 
   const click: NodeMouseHandler<ThingNode | CrowdNode> = (_, node) => { open(node.id, node.type) }
@@ -150,6 +155,15 @@ function Inner({ graph, all, picked, onPick, found }: CanvasProps) {
       <Zoom onFit={fit} />
     </div>
   )
+}
+
+/** Whether a node has not begun at a moment of a replay. */
+const isLater = ({ start }: GraphNode, now: Step | undefined) => now !== undefined && start !== undefined && Date.parse(start) > now.at
+
+/** Whether a place on the canvas is seen. */
+function inSight(at: { x: number; y: number }, { x, y, zoom }: { x: number; y: number; zoom: number }, { clientWidth, clientHeight }: HTMLElement): boolean {
+  const [left, top] = [at.x * zoom + x, at.y * zoom + y]
+  return left >= 0 && top >= 0 && left <= clientWidth - 100 && top <= clientHeight - 80
 }
 
 /** Left to right where time runs so; joins may run back, or straight up and down. */

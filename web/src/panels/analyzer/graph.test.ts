@@ -61,3 +61,10 @@ it('knows the worst of alerts', () => {
   expect(worst([{ id: '1', rule: '', severity: 'low' }, { id: '2', rule: '', severity: 'high' }])).toBe('high')
   expect(worst([])).toBeUndefined()
 })
+
+it('connections of one parent fold into one block, whatever their addresses', () => {
+  const graph = busy(100)
+  const ends = Array.from({ length: 30 }, (_, index) => node(`c${index}`, { kind: 'connection', name: `192.0.2.${index}:443` }))
+  const drawn = draw({ nodes: [...graph.nodes, ...ends], edges: [...graph.edges, ...ends.map(({ id }) => starts('a', id, { kind: 'opens' }))] }, true, new Set())
+  expect(drawn.blocks.find(({ name }) => name === 'connections')?.members).toHaveLength(30)
+})

@@ -99,7 +99,8 @@ export function draw(graph: Graph, all: boolean, unfolded: ReadonlySet<string>):
   for (const node of kept) {
     if (whole.has(node.id)) continue
     const above = ancestorIn(whole, parent, node.id)
-    const key = `${above ?? ''}\u0000${node.name}`
+    // Addresses differ where names would not: the connections of one parent are one block.
+    const key = `${above ?? ''}\u0000${node.kind === 'connection' ? 'connections' : node.name}`
     const group = groups.get(key)
     if (group) group.push(node)
     else groups.set(key, [node])
@@ -111,7 +112,7 @@ export function draw(graph: Graph, all: boolean, unfolded: ReadonlySet<string>):
     const first = members[0]
     if (!first) continue
     if (unfolded.has(key)) single.push(...members)
-    else blocks.push({ id: key, parent: above === '' ? undefined : above, name: first.name, members })
+    else blocks.push({ id: key, parent: above === '' ? undefined : above, name: first.kind === 'connection' && members.length > 1 ? 'connections' : first.name, members })
   }
   const drawnIds = new Set([...whole, ...single.map(({ id }) => id)])
   const edges = graph.edges.filter(({ from, to }) => drawnIds.has(from) && drawnIds.has(to))

@@ -1,5 +1,5 @@
 /** Life times of the path's nodes on one axis, with the alerts and the picked node's events on them. */
-import { useEffect, useRef, useState } from 'react'
+import { useEffect, useMemo, useRef, useState } from 'react'
 
 import type { Graph as ApiGraph, Found } from '../../api/types'
 import { usePrefs } from '../../ui/prefs'
@@ -15,6 +15,8 @@ interface LanesProps {
   onPick: (id: string) => void
   /** Events of the picked node. */
   events: readonly Found[]
+  /** The moment of a replay, milliseconds since 1970. */
+  now?: number | undefined
 }
 
 const LEFT = 132
@@ -22,7 +24,7 @@ const TOP = 8
 const ROW = 16
 
 /** Pick a bar, and its node is picked in the picture. */
-export function Lanes({ graph, nodes, picked, onPick, events }: LanesProps) {
+export function Lanes({ graph, nodes, picked, onPick, events, now }: LanesProps) {
   const ref = useRef<HTMLDivElement>(null)
   const [width, setWidth] = useState(800)
   useEffect(() => {
@@ -46,6 +48,16 @@ export function Lanes({ graph, nodes, picked, onPick, events }: LanesProps) {
   const x = (time: number) => LEFT + ((Math.min(time, to) - from) / (to - from)) * inner
   const ticks = Array.from({ length: 6 }, (_, index) => from + ((to - from) * index) / 5)
   const rows = [undefined, ...shown]
+  const eventsOf = useMemo(() => {
+    const times = new Map<string, Set<number>>()
+    for (const { kind, node, time } of graph.marks) {
+      if (kind !== 'event' || node === null) continue
+      const held = times.get(node) ?? new Set()
+      if (held.size < 200) held.add(Date.parse(time))
+      times.set(node, held)
+    }
+    return new Map([...times].map(([node, held]) => [node, [...held]]))
+  }, [graph.marks])
   return (
     <div className="lanes" ref={ref}>
       <svg width={Math.max(1, width)} height={TOP + rows.length * ROW + 18} role="group" aria-label="When each ran">
@@ -63,10 +75,12 @@ export function Lanes({ graph, nodes, picked, onPick, events }: LanesProps) {
               <rect x={0} y={y} width={Math.max(1, width)} height={ROW} fill="transparent" />
               <text className="name" x={0} y={y + 12} fontFamily="var(--font-mono)" style={on ? { fill: 'var(--accent)' } : undefined}>{node.name.length > 17 ? `${node.name.slice(0, 8)}…${node.name.slice(-8)}` : node.name}</text>
               <rect className={on ? 'ev on' : 'ev'} x={x(begins)} y={y + 6} height={4} rx={1} width={Math.max(2, x(ends) - x(begins))} opacity={0.75} />
+              {!on && (eventsOf.get(node.id) ?? []).map((time) => <rect key={time} className="ev" x={x(time)} y={y + 3} width={1.5} height={10} />)}
               {on && events.map((event) => <rect key={event.id} className="ev on" x={x(Date.parse(event.time))} y={y + 2} width={1.5} height={12}><title>{event.time}</title></rect>)}
             </g>
           )
         })}
+        {now !== undefined && <line className="now" x1={x(now)} x2={x(now)} y1={TOP - 4} y2={TOP + rows.length * ROW} />}
       </svg>
     </div>
   )

@@ -52,6 +52,11 @@ function elk() {
   return engine
 }
 
+/** Start the worker, and let it compile, while the graph is still asked for. */
+export function warmUp(): void {
+  void elk().layout({ id: 'warm', layoutOptions: OPTIONS, children: [{ id: 'a', width: 1, height: 1 }, { id: 'b', width: 1, height: 1 }], edges: [{ id: 'e', sources: ['a'], targets: ['b'] }] }).catch(() => undefined)
+}
+
 /** Top left corners by id. */
 export type Places = ReadonlyMap<string, { x: number; y: number }>
 

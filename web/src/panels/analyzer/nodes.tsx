@@ -15,6 +15,8 @@ export interface ThingData extends Record<string, unknown> {
   dim: boolean
   crowded: boolean
   picked: boolean
+  /** It has not begun at the moment of a replay. */
+  later: boolean
 }
 export type ThingNode = Node<ThingData, 'thing'>
 
@@ -31,12 +33,12 @@ function glyph(node: GraphNode, dim: boolean): Icon {
 
 /** A node: glyph, name, second line, six fixed badges. */
 export const Thing = memo(function Thing({ data }: NodeProps<ThingNode>) {
-  const { node, dim, crowded, picked } = data
+  const { node, dim, crowded, picked, later } = data
   const Glyph = glyph(node, dim)
   const severity = worst(node.alerts)
   const shape = `glyph ${node.kind}`
   return (
-    <div className={`thing${dim ? ' dim' : ''}${crowded ? ' crowded' : ''}${node.trigger ? ' trigger' : ''}${picked ? ' picked' : ''}`} data-kind={node.kind} data-name={node.name} data-path={node.path}>
+    <div className={`thing${dim ? ' dim' : ''}${crowded ? ' crowded' : ''}${node.trigger ? ' trigger' : ''}${picked ? ' picked' : ''}${later ? ' later' : ''}`} data-kind={node.kind} data-name={node.name} data-path={node.path}>
       <Handles />
       <div className={shape}>
         <Glyph size={dim || crowded ? 18 : 23} stroke={1.4} aria-hidden />
@@ -85,15 +87,16 @@ export interface CrowdData extends Record<string, unknown> {
   block: Block
   /** Nothing dims when everything is asked for. */
   dim: boolean
+  later: boolean
 }
 export type CrowdNode = Node<CrowdData, 'crowd'>
 
 /** Equal names of one parent: a dot a process; one with an alert shows its mark. */
 export const Crowd = memo(function Crowd({ data }: NodeProps<CrowdNode>) {
-  const { block } = data
+  const { block, later } = data
   const most = DOTS * 12
   return (
-    <div className="crowd" data-name={block.name}>
+    <div className={later ? 'crowd later' : 'crowd'} data-name={block.name}>
       <Handle id="in-left" type="target" position={Position.Left} isConnectable={false} />
       <div className="crowd-name">{block.name} {block.members.length > 1 && <b>{block.members.length}</b>}</div>
       <svg width={DOTS * 9} height={Math.ceil(Math.min(most, block.members.length) / DOTS) * 9} aria-hidden="true">
