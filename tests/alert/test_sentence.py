@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tocsin.alert.sentence import DEFAULT, Part, parts, text_of
+from tocsin.pipeline.knowledge import shipped_rules
 
+MAY_LACK = ("host.", "observer.", "destination.")
 DOCUMENT: dict[str, Any] = {"host.name": "ws1", "user.name": ["ann", "bob"], "empty": "", "none": [], "source.port": 0}
 
 
@@ -56,3 +61,14 @@ def test_what_a_log_says_is_no_template() -> None:
 def test_the_default_says_what_there_is() -> None:
     document = {"kibana.alert.rule.name": "R", "source.ip": "10.0.0.1", "destination.ip": "10.0.0.2"}
     assert text_of(parts(DEFAULT, document)) == "10.0.0.1 → 10.0.0.2, met R"
+    for missing in ("source.ip", "destination.ip"):
+        rest = {name: value for name, value in document.items() if name != missing}
+        assert text_of(parts(DEFAULT, rest)) == "met R"
+
+
+@pytest.mark.parametrize("path", sorted(shipped_rules().rglob("*.toml")), ids=lambda path: path.stem)
+def test_no_shipped_sentence_names_what_its_events_may_lack(path: Path) -> None:
+    """Hosts, observers and the other end of a connection are missing in some logs: their clause is left out."""
+    reason = tomllib.loads(path.read_text())["tocsin"]["reason"]
+    there = {name: "x" for name in re.findall(r"\{([^{}]+)\}", reason) if not name.startswith(MAY_LACK)}
+    assert "unknown" not in text_of(parts(reason, there))
