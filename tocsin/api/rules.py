@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import tomli_w
 from fastapi import APIRouter, Depends, HTTPException
 
-from tocsin.api import _asked, _rows
+from tocsin.api import _asked, _rows, _suppress
 from tocsin.api._access import Caller, admin, analyst, reader
 from tocsin.api._context import Context, context
 from tocsin.api._triage import change as change_triage
@@ -57,6 +57,8 @@ Admin = Annotated[Caller, Depends(admin)]
 _MANY = 100_000
 # Seconds that who makes a rule waits for its look-back, which goes on beyond them.
 _PATIENCE = 10.0
+# Findings of several events that a preview looks at one by one for suppression.
+_SUPPRESSED = 2_000
 
 
 @router.get("/rules")
@@ -276,21 +278,35 @@ def preview(request: RuleDraft, here: Here, caller: Analyst) -> RulePreview:
     steps = knowledge.types[made.type].steps(made.plan)
     where = expand(any_of(*(step.where for step in steps)), knowledge.lists)
     events = here.store.count(where, span)
+    many = False
     histogram = page_of(here.store.histogram(where, span, buckets=48))
     if isinstance(made.plan, Query):
         samples = here.store.search(where, span, limit=20)
         alerts = events
+        if made.suppression is not None:
+            listed = _suppress.oldest_first(here.store, where, span, made.suppression.by)
+            alerts = sum(1 for _ in _suppress.standing(listed, made.suppression))
+            many = events > _suppress.MOST
     else:
         assert made.plan is not None
-        alerts, groups = here.sequences(made.plan, text, span, 20)
-        samples = [group[-1] for group in groups if group]
+        size = _SUPPRESSED if made.suppression is not None else 20
+        alerts, groups = here.sequences(made.plan, text, span, size)
+        samples = [group[-1] for group in groups[:20] if group]
+        if made.suppression is not None:
+            many = alerts > size
+            seen = sorted(map(_suppress.of_events, filter(None, groups)), key=lambda each: str(each["@timestamp"]))
+            alerts = sum(1 for _ in _suppress.standing(seen, made.suppression))
     return RulePreview(
         alerts=alerts,
         events=events,
         histogram=HistogramPage.model_validate(histogram),
         samples=[found(sample) for sample in samples],
         milliseconds=round((clock.perf_counter() - started) * 1000, 1),
-        warnings=[*made.warnings, *([made.reason] if made.reason else [])],
+        warnings=[
+            *made.warnings,
+            *([made.reason] if made.reason else []),
+            *(["there are too many to suppress them all here: the alerts are those of a part"] if many else []),
+        ],
     )
 
 
