@@ -24,10 +24,11 @@ Nodes are frozen and hashable: equal subtrees are one node to the back ends.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, is_dataclass
 from dataclasses import fields as dataclass_fields
 from enum import Enum
+from functools import lru_cache
 from typing import Literal as Choice
 
 from tocsin.event.ids import stable_id
@@ -445,11 +446,29 @@ def digest(node: object) -> str:
 
 
 def _spelled(node: object) -> str:
-    if isinstance(node, frozenset):
-        return "{" + ",".join(sorted(_spelled(item) for item in node)) + "}"
+    kind = type(node)
+    if kind is str:
+        return repr(node)
     if isinstance(node, tuple):
-        return "(" + ",".join(_spelled(item) for item in node) + ")"
-    if is_dataclass(node) and not isinstance(node, type):
-        inner = ",".join(_spelled(getattr(node, name.name)) for name in dataclass_fields(node))
-        return f"{type(node).__name__}({inner})"
-    return repr(node)
+        return "(" + ",".join(map(_spelled, node)) + ")"
+    if isinstance(node, frozenset):
+        return "{" + ",".join(sorted(map(_spelled, node))) + "}"
+    if isinstance(node, Field):
+        return _spelled_field(node)
+    if kind not in _MEMBERS:
+        _MEMBERS[kind] = tuple(each.name for each in dataclass_fields(kind)) if is_dataclass(kind) else None
+    names = _MEMBERS[kind]
+    return repr(node) if names is None else _spelled_members(node, names)
+
+
+def _spelled_members(node: object, names: Iterable[str]) -> str:
+    return f"{type(node).__name__}({','.join([_spelled(getattr(node, name)) for name in names])})"
+
+
+@lru_cache(maxsize=4096)
+def _spelled_field(field: Field) -> str:
+    """Rules share few fields, each with dozens of sources."""
+    return _spelled_members(field, [each.name for each in dataclass_fields(Field)])
+
+
+_MEMBERS: dict[type, tuple[str, ...] | None] = {}  # of a class its fields, None where it is no dataclass

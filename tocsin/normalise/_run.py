@@ -30,6 +30,8 @@ from tocsin.ports import PROCESS_SCHEMA
 
 PACKAGE: Final = "tocsin.normalise"
 UNPARSED: Final = "tocsin.unparsed"
+# Bytes of a file that become one batch: some thousand events, as a stretch of the stream has.
+TOGETHER: Final = 8 << 20
 _MICROS: Final = pa.timestamp("us", tz="UTC")
 _log = logging.getLogger(__name__)
 
@@ -173,7 +175,7 @@ def normalise_file(
     normaliser: Normaliser | None = None,
     arrival: int | None = None,
 ) -> Iterator[FileBatch]:
-    """The events of files, a batch a chunk, in input order.
+    """The events of files in input order, a batch for the chunks of a file that lie together and know their place.
 
     `as_` is `--as`; without it the format is recognised record by record. `arrival` (now by default) gives a year to
     times that have none. Raises `UsageError` for an `as_` that no product has.
@@ -183,17 +185,35 @@ def normalise_file(
         normaliser.router.named(as_)
     moment = time.now() if arrival is None else arrival
     counts: dict[str, int] = {}
-    for place, chunk in enumerate(chunks):
-        origin = chunk.origin
-        path = origin.path or "-"
-        if origin.record is None or (as_ is not None and origin.product != as_):
-            origin = _with(origin, record=origin.record or counts.get(path, 0), product=as_ or origin.product)
-            chunk = Chunk(chunk.format, chunk.payload, origin)
-        batch, numbers = normaliser.numbered([Frame(0, place, moment, chunk)])
+    for path, frames in _together(chunks):
+        for place, frame in enumerate(frames):
+            origin = frame.chunk.origin
+            if origin.record is None or (as_ is not None and origin.product != as_):
+                origin = _with(origin, record=origin.record or counts.get(path, 0), product=as_ or origin.product)
+                chunk = Chunk(frame.chunk.format, frame.chunk.payload, origin)
+                frames[place] = frame._replace(chunk=chunk)
+        batch, numbers = normaliser.numbered([frame._replace(arrival=moment) for frame in frames])
         if numbers:
             counts[path] = numbers[-1] + 1
         if batch.num_rows:
             yield FileBatch(batch, path, numbers)
+
+
+def _together(chunks: Iterable[Chunk]) -> Iterator[tuple[str, list[Frame]]]:
+    """Chunks of one file in groups of about `TOGETHER` bytes; one that doesn't know its first record's number is
+    alone, since that is counted from the batch before."""
+    held: list[Frame] = []
+    size = 0
+    for place, chunk in enumerate(chunks):
+        before = held[-1].chunk.origin if held else None
+        alone = chunk.origin.record is None or (before is not None and before.record is None)
+        if before is not None and (alone or before.path != chunk.origin.path or size >= TOGETHER):
+            yield before.path or "-", held
+            held, size = [], 0
+        held.append(Frame(0, place, 0, chunk))
+        size += len(chunk.payload)
+    if held:
+        yield held[-1].chunk.origin.path or "-", held
 
 
 def _with(origin: Origin, *, record: int, product: str | None) -> Origin:

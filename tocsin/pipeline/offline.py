@@ -33,7 +33,7 @@ from tocsin.normalise._run import FileBatch
 from tocsin.ports import Document, EventRef, Firing, Hit, Span
 
 # Batches kept in memory before the rest goes to disk.
-HELD: Final = 16
+HELD: Final = 4
 _LATER: Final = 400 * 86_400 * SECOND
 Rows = list[tuple[int, int]]
 
@@ -205,24 +205,20 @@ class Scan:
 
 
 class _Documents:
-    """Documents of hits' events, a batch at a time."""
+    """Documents of hits' events. A hit's `arrival` is the number of its batch."""
 
     def __init__(self, kept: Spill) -> None:
         self._kept = kept
-        self._numbers: dict[tuple[int, int], tuple[int, int]] = {}
         self._documents: dict[tuple[int, int], Document] = {}
-        for number, batch in kept:
-            lanes = batch.column("tocsin.lane").to_pylist()
-            for row, place in enumerate(zip(lanes, batch.column("tocsin.record").to_pylist(), strict=True)):
-                self._numbers[place] = (number, row)
 
     def of(self, hit: Hit) -> Document:
         """The document of the hit's event."""
         place = (hit.lane, hit.record)
         held = self._documents.get(place)
         if held is None:
-            number, row = self._numbers[place]
-            held = to_documents(self._kept.get(number).slice(row, 1))[0]
+            batch = self._kept.get(hit.arrival)
+            row = int(np.flatnonzero(np.asarray(batch.column("tocsin.record")) == hit.record)[0])
+            held = to_documents(batch.slice(row, 1))[0]
             if len(self._documents) > 10_000:
                 self._documents.clear()
             self._documents[place] = held
