@@ -17,6 +17,7 @@ from tocsin.lang.sql import Writer, date_text, ip_text, quote
 from tocsin.ports import ALL_TIME, Histogram, Span, Table, TopValues
 from tocsin.store._ddl import FOLDED, HOUR
 from tocsin.store._engine import Engine
+from tocsin.store._explain import Used, indexes_of
 from tocsin.store._names import Known
 from tocsin.store._places import ALWAYS, HOURLY, Place, Places, between
 from tocsin.store._tables import BLANK, TABLES, TRIAGE_HOT, Readable, with_triage
@@ -249,6 +250,12 @@ class Reader:
         for name, number in keys:
             out[str(name)] = out.get(str(name), 0) + int(number)
         return out
+
+    def indexes(self, where: Predicate, span: Span = ALL_TIME, *, of: Table = "events") -> list[Used]:
+        """Which indexes a search uses, and how much each leaves to be read."""
+        asked = self._asked(TABLES[of], where, span)
+        statement = f"SELECT `@timestamp` FROM {asked.table.source} WHERE {asked.where}"
+        return indexes_of(self._engine, statement, asked.parameters)
 
     # ---- within ----
 
