@@ -112,6 +112,40 @@ def test_ingest_into_a_running_server_by_its_folder(story: Story, tmp_path: Path
     assert story.post("/search", found)["total"] == 5
 
 
+ZEEK = """#separator \\x09
+#set_separator\t,
+#empty_field\t(empty)
+#unset_field\t-
+#path\thttp
+#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tmethod\thost\turi\tstatus_code\ttags
+#types\ttime\tstring\taddr\tport\taddr\tport\tstring\tstring\tstring\tcount\tset[enum]
+1750000000.5\tCsent1\t10.0.0.1\t1024\t10.0.0.2\t80\tGET\tintake.example\t/a b.txt\t200\t(empty)
+1750000001.5\tCsent2\t10.0.0.1\t1025\t10.0.0.2\t80\tGET\tintake.example\t/c.txt\t-\t(empty)
+broken
+"""
+
+
+def test_rows_under_a_header_go_to_a_running_server_as_what_they_are(story: Story, tmp_path: Path) -> None:
+    (tmp_path / "http.log").write_text(ZEEK)
+    (tmp_path / "rows.csv").write_text('"@timestamp",event.dataset,user.name\n2026-01-01T00:00:00Z,rows.csv,"a, b"\n')
+    for _ in range(2):  # again changes nothing
+        sent = tocsin("ingest", tmp_path / "http.log", tmp_path / "rows.csv", "--data", story.server.data)
+        assert sent.returncode == 0, sent.stderr
+    asked = {"query": "event.dataset: zeek.http and url.domain: intake.example", "size": 10}
+    eventually(lambda: story.post("/search", asked)["total"] == 2)
+    documents = [each["document"] for each in story.post("/search", asked)["documents"]]
+    found = {each["zeek.session_id"]: each for each in documents}
+    assert found["Csent1"]["url.path"] == "/a b.txt"
+    assert found["Csent1"]["http.response.status_code"] == 200
+    assert "http.response.status_code" not in found["Csent2"]
+    assert found["Csent2"]["destination.port"] == 80
+    rows = eventually(lambda: story.post("/search", {"query": "event.dataset: rows.csv"})["documents"])
+    assert [each["document"]["user.name"] for each in rows] == ["a, b"]
+    assert story.post("/search", {"query": "message: broken"})["total"] == 1
+    eventually(lambda: story.get("/status")["journal_lag"] == 0)
+    assert story.post("/search", asked)["total"] == 2
+
+
 @pytest.mark.parametrize("words", [[], ["--data", "a", "--url", "http://127.0.0.1:1"], ["--url", "http://127.0.0.1:1"]])
 def test_ingest_says_where_it_can_not(run: Run, tmp_path: Path, words: list[str]) -> None:
     (tmp_path / "x.ndjson").write_text('{"a":1}\n')

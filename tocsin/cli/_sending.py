@@ -1,4 +1,5 @@
-"""Files sent to a server's intake, as a shipper would: `_bulk`, JSON as it is and text lines under `message`."""
+"""Files sent to a server's intake, as a shipper would: `_bulk`, JSON as it is, rows under a header as documents, text
+lines under `message`."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ import orjson
 
 from tocsin.collect._read import read_file
 from tocsin.errors import TocsinError, UsageError, quoted
-from tocsin.event.records import Chunk, length_prefixed
+from tocsin.event.records import Chunk, Frame, length_prefixed
+from tocsin.normalise._frames import read
 
 _BODY = 4 << 20
 
@@ -58,17 +60,30 @@ def _records(chunk: Chunk) -> Iterator[bytes]:
     if chunk.format in ("ndjson", "evtx"):
         yield from (line for line in chunk.payload.split(b"\n") if line.strip())
         return
+    if chunk.format in ("zeek", "csv"):
+        yield from _rows(chunk)
+        return
     if chunk.format == "bulk":
         raise UsageError("a _bulk body is sent as it is", hint="post it with curl")
     split = length_prefixed(chunk.payload) if chunk.format in ("syslog", "xml") else chunk.payload.splitlines()
-    if chunk.format in ("zeek", "csv"):
-        raise UsageError(
-            f"{chunk.format} files need their header", where=chunk.origin.path or "", hint="use --data instead of --url"
-        )
     for line in split:
         if line.strip():
-            text = line.decode("utf-8", "replace")
-            yield orjson.dumps({"message": text, "log": {"file": {"path": chunk.origin.path}}})
+            yield _text(line.decode("utf-8", "replace"), chunk)
+
+
+def _rows(chunk: Chunk) -> Iterator[bytes]:
+    """Rows under a header, which a single record in `_bulk` has not: each as a document of its own, with the header's
+    names. One that does not fit its header goes as the text that it is."""
+    parsed = read([Frame(0, 0, 0, chunk)])
+    for row, document in enumerate(parsed.documents):
+        if row in parsed.reasons:
+            yield _text(parsed.originals[row], chunk)
+        else:
+            yield orjson.dumps(document)
+
+
+def _text(text: str, chunk: Chunk) -> bytes:
+    return orjson.dumps({"message": text, "log": {"file": {"path": chunk.origin.path}}})
 
 
 def _post(client: httpx.Client, body: Sequence[bytes]) -> None:
