@@ -42,3 +42,31 @@ def ingest(
     except ImportError as error:
         raise PluginError(str(error)) from error
     bench.run(events=events, seconds=seconds, workers=workers, rate=rate)
+
+
+@commands.command()
+def store(
+    events: Annotated[list[Path], typer.Argument(help="Files of NDJSON, archives of it, or folders.")],
+    number: Annotated[int, typer.Option(help="So many events, made of those of the files.")] = 1_000_000,
+    data: Annotated[Path | None, typer.Option(help="Keep the store in this folder.")] = None,
+    originals: Annotated[bool, typer.Option(help="Keep event.original.")] = True,
+) -> None:
+    """The store alone: microseconds an insert takes an event, memory, and disk once merges have come to rest."""
+    from tocsin.bench import store as bench
+
+    bench.run(events, events=number, data=data, originals=originals)
+
+
+@commands.command()
+def search(
+    events: Annotated[list[Path], typer.Argument(help="Files of NDJSON, archives of it, or folders.")],
+    number: Annotated[int, typer.Option(help="So many events, made of those of the files.")] = 1_000_000,
+    data: Annotated[
+        Path | None, typer.Option(help="Search the store in this folder; it is made where it's not.")
+    ] = None,
+    times: Annotated[int, typer.Option(help="How often each search runs.")] = 20,
+) -> None:
+    """Searches: filters, histograms, top values, pages, look-ups; by the clock, of the processor, and their indexes."""
+    from tocsin.bench import search as bench
+
+    bench.run(events, events=number, data=data, times=times)
