@@ -22,11 +22,18 @@ def detect(
     events: Annotated[Path, typer.Argument(help="A folder with archives of Windows events.")],
     rules: Annotated[Path, typer.Option(help="A folder of Sigma rules.")],
     most: Annotated[int, typer.Option(help="At most so many events.")] = 100_000,
+    beside: Annotated[
+        Path | None, typer.Option(help="RSigma's program: files to matches, beside it, in place of the matcher alone.")
+    ] = None,
 ) -> None:
     """The matcher: events a second a core, warm, cold, and with half of the command lines never seen."""
     from tocsin.bench import detect as bench
+    from tocsin.bench import rsigma
 
-    bench.run(events, rules, most=most)
+    if beside is not None:
+        rsigma.run([events], rules, beside, most=most)
+    else:
+        bench.run(events, rules, most=most)
 
 
 @commands.command()
