@@ -176,6 +176,20 @@ test('incident: the story in order, why each joined, the verdict', async ({ page
   await expect(page).toHaveURL(/\/discover\?/)
 })
 
+test('incident: merged and split by hand', async ({ page }) => {
+  const seen: NonNullable<World['seen']> = []
+  await open(page, '/incidents/INC-7f3a', { seen })
+  await page.getByRole('button', { name: 'Split off' }).click()
+  await expect(page.getByRole('menuitem', { name: /^Split 0/ })).toBeDisabled()
+  await page.getByRole('menuitem', { name: /Metasploit/ }).click()
+  await page.getByRole('menuitem', { name: 'Split 1 alert off' }).click()
+  await page.getByRole('button', { name: 'Merge with' }).click()
+  await page.getByRole('menuitem', { name: /Portal attacked/ }).click()
+  await expect.poll(() => seen.filter(({ path }) => /\/(merge|split)$/.test(path)).map(({ path, body }) => [path.split('/').at(-1), body])).toEqual([
+    ['split', { alerts: [expect.any(String)] }], ['merge', { incidents: ['INC-91c2'] }],
+  ])
+})
+
 test('discover: type, toggle six fields, open the download', async ({ page }) => {
   await open(page, '/discover')
   await page.getByRole('textbox', { name: 'Query' }).click()

@@ -33,7 +33,7 @@ function Themed() {
   useEffect(() => { document.documentElement.dataset.theme = prefs.theme }, [prefs.theme])
   return (
     <MantineProvider theme={theme} forceColorScheme={prefs.theme === 'light' ? 'light' : 'dark'} withCssVariables={false} withGlobalClasses={false}>
-      <RouterProvider router={router} />
+      <RouterProvider router={router} context={{ queries }} />
     </MantineProvider>
   )
 }

@@ -1,5 +1,5 @@
 /** The graph around an alert or an event. */
-import { useQuery } from '@tanstack/react-query'
+import { queryOptions, useQuery } from '@tanstack/react-query'
 
 import { request } from './client'
 import type { Graph, SearchPage } from './types'
@@ -10,14 +10,17 @@ export interface Around {
   event?: string | undefined
 }
 
+/** How the graph is asked for; it is kept a minute, so that coming back to it draws at once. */
+export const graphQuery = ({ alert, event }: Around) => queryOptions({
+  queryKey: ['graph', alert, event],
+  queryFn: ({ signal }) => request<Graph>('GET', '/analyzer', { query: { alert, event }, signal }),
+  retry: false,
+  staleTime: 60_000,
+})
+
 /** Processes, scripts and connections around it. */
-export function useGraph({ alert, event }: Around) {
-  return useQuery({
-    queryKey: ['graph', alert, event],
-    queryFn: ({ signal }) => request<Graph>('GET', '/analyzer', { query: { alert, event }, signal }),
-    enabled: alert !== undefined || event !== undefined,
-    retry: false,
-  })
+export function useGraph(around: Around) {
+  return useQuery({ ...graphQuery(around), enabled: around.alert !== undefined || around.event !== undefined })
 }
 
 /** The events of one node, of one category or all. */

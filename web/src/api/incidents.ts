@@ -1,8 +1,8 @@
 /** Incidents. */
-import { keepPreviousData, useQuery } from '@tanstack/react-query'
+import { keepPreviousData, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 
 import { part, request } from './client'
-import type { IncidentDetail, IncidentPage, IncidentSearch } from './types'
+import type { IncidentDetail, IncidentPage, IncidentSearch, Regrouped } from './types'
 
 /** Incidents by score or by last change. */
 export function useIncidents(search: IncidentSearch) {
@@ -11,6 +11,15 @@ export function useIncidents(search: IncidentSearch) {
     queryFn: ({ signal }) => request<IncidentPage>('POST', '/incidents/search', { body: search, signal }),
     placeholderData: keepPreviousData,
     retry: false,
+  })
+}
+
+/** Make other incidents one with this, or take alerts out of it; where they are afterwards. */
+export function useRegroup(id: string) {
+  const queries = useQueryClient()
+  return useMutation({
+    mutationFn: ({ how, ...body }: { how: 'merge'; incidents: string[] } | { how: 'split'; alerts: string[] }) => request<Regrouped>('POST', `/incidents/${part(id)}/${how}`, { body }),
+    onSettled: () => Promise.all(['alerts', 'alert', 'incidents', 'incident', 'status'].map((name) => queries.invalidateQueries({ queryKey: [name] }))),
   })
 }
 

@@ -31,6 +31,7 @@ export type Notifications = Full<api.Notifications>
 export type Part = Full<api.Part>
 export type Problem = Full<api.Problem>
 export type QueryProblem = Full<api.QueryProblem>
+export type Regrouped = Full<api.Regrouped>
 export type RuleDetail = Full<api.RuleDetail>
 export type RuleFolder = Full<api.RuleFolder>
 export type RulePreview = Full<api.RulePreview>

@@ -12,6 +12,7 @@ import type { IncidentDetail, Moment, Part } from '../api/types'
 import { TacticStrip } from '../panels/attack'
 import { Page } from '../panels/page'
 import { plain } from '../panels/parts'
+import { Regroup } from '../panels/regroup'
 import { Said } from '../panels/said'
 import { Notes, STATUS_WORD, Tags, TriageMenus, VERDICTS, VerdictButtons, VerdictMark, useChange } from '../panels/triage'
 import { filterKql } from '../ui/filters'
@@ -103,6 +104,7 @@ function Body({ detail }: { detail: IncidentDetail }) {
             ))}
             {joins.length === 0 && <li className="t3">One alert that its rule marks as an incident by itself.</li>}
           </ul>
+          <Regroup key={incident.id} detail={detail} />
         </section>
         <section className="section">
           <h2>Next questions <small>each opens its query</small></h2>

@@ -33,9 +33,10 @@ export function Rule() {
 function Body({ detail }: { detail: RuleDetail }) {
   const { rule } = detail
   const [form, setForm] = useState<'query' | 'words' | 'text'>('query')
-  // A correlation has no query: its words come first.
+  // A correlation has no query: its words come first, where there are any, else its file.
   const hasQuery = detail.query !== ''
-  const shownForm = form === 'query' && !hasQuery ? 'words' : form
+  const hasWords = detail.readable !== ''
+  const shownForm = form === 'query' && !hasQuery ? (hasWords ? 'words' : 'text') : form
   const [excluding, setExcluding] = useState(false)
   const change = useChangeRule()
   const drop = useDropRule()
@@ -74,7 +75,7 @@ function Body({ detail }: { detail: RuleDetail }) {
             </div>
           </section>
           <section className="section">
-            <h2>Logic <small>{detail.scope}</small><span className="grow" /><Segments label="Form" value={shownForm} onChange={setForm} choices={[...(hasQuery ? [{ value: 'query' as const, label: (detail.language || 'query').toUpperCase() }] : []), { value: 'words', label: 'In words' }, { value: 'text', label: 'Whole file' }]} /></h2>
+            <h2>Logic <small>{detail.scope}</small><span className="grow" /><Segments label="Form" value={shownForm} onChange={setForm} choices={[...(hasQuery ? [{ value: 'query' as const, label: (detail.language || 'query').toUpperCase() }] : []), ...(hasWords ? [{ value: 'words' as const, label: 'In words' }] : []), { value: 'text', label: 'Whole file' }]} /></h2>
             <Code text={shownForm === 'query' ? detail.query : shownForm === 'words' ? detail.readable : detail.text} numbered label="Logic of the rule" />
             {detail.required_fields.length > 0 && <p className="t3" style={{ marginTop: 6 }}>Needs <span className="mono">{detail.required_fields.join(', ')}</span></p>}
           </section>

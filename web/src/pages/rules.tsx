@@ -26,10 +26,10 @@ export function RuleState({ rule }: { rule: Pick<RuleRow, 'status' | 'reason'> }
   return <span className={STATUS_CLASS[rule.status]} title={rule.reason}>{rule.status}{rule.reason !== '' && <span className="t3 cut">{rule.reason}</span>}</span>
 }
 
-/** What tells a rule from another of the same name: its kind, the products it looks at, its id at last. */
+/** What tells a rule from another of the same name: its kind and the product it looks at, else its id. */
 function apart(rule: RuleRow): string {
-  const looks = rule.tags.flatMap((tag) => (/^(?:Data Source|Domain|OS): /.test(tag) ? [tag.replace(/^[^:]*: /, '')] : []))
-  return `${rule.type}${looks.length > 0 ? `, ${looks.join(', ')}` : ''}, ${rule.id.slice(0, 8)}`
+  const looks = ['Data Source: ', 'OS: ', 'Domain: '].flatMap((kind) => rule.tags.filter((tag) => tag.startsWith(kind)).map((tag) => tag.slice(kind.length)))
+  return `${rule.type}, ${looks[0] ?? rule.id.slice(0, 8)}`
 }
 
 /** The page. */
@@ -65,13 +65,13 @@ function List({ page }: { page: RulesPage }) {
   const has = (wanted: RuleRow['status']) => page.rules.filter((rule) => rule.status === wanted).length
   const columns = useMemo((): Column<RuleRow>[] => [
     { id: 'on', header: 'On', width: 56, cell: (rule) => <input type="checkbox" role="switch" className="switch" aria-label={`${rule.name}: ${rule.enabled ? 'on' : 'off'}`} checked={rule.enabled} disabled={viewer || rule.status === 'invalid' || rule.status === 'unsupported'} onClick={(event) => { event.stopPropagation() }} onChange={() => { change.mutate({ id: rule.id, change: { enabled: !rule.enabled } }) }} /> },
-    { id: 'name', header: 'Rule', width: 300, grow: true, sortBy: (rule) => rule.name.toLowerCase(), cell: (rule) => <Link to="/rules/$id" params={{ id: rule.id }} className="plain" onClick={(event) => { event.stopPropagation() }}>{rule.name}{twins.has(rule.name) && <span className="t3"> {apart(rule)}</span>}{rule.building_block && <span className="tag" style={{ marginLeft: 6 }}>building block</span>}{rule.own && <span className="tag" style={{ marginLeft: 6 }}>made here</span>}</Link> },
+    { id: 'name', header: 'Rule', width: 300, grow: true, sortBy: (rule) => rule.name.toLowerCase(), cell: (rule) => <Link to="/rules/$id" params={{ id: rule.id }} className="plain" onClick={(event) => { event.stopPropagation() }}>{rule.name}{twins.has(rule.name) && <span className="t3" title={rule.id}> {apart(rule)}</span>}{rule.building_block && <span className="tag" style={{ marginLeft: 6 }}>building block</span>}{rule.own && <span className="tag" style={{ marginLeft: 6 }}>made here</span>}</Link> },
     { id: 'severity', header: 'Severity', width: 100, sortBy: (rule) => -SEVERITIES.indexOf(rule.severity), cell: (rule) => <Severity severity={rule.severity} /> },
     { id: 'risk', header: 'Risk', width: 56, numeric: true, sortBy: (rule) => rule.risk_score, cell: (rule) => <span className="risk">{Math.round(rule.risk_score)}</span> },
     { id: 'type', header: 'Kind', width: 130, sortBy: (rule) => rule.type, cell: (rule) => <span className="t2">{rule.type}{rule.type !== rule.format && <span className="t3"> {rule.format}</span>}</span> },
     { id: 'techniques', header: 'ATT&CK', width: 120, cell: (rule) => <span className="t2" title={rule.techniques.map(({ technique, name }) => `${technique} ${name}`).join('\n')}>{rule.techniques.map(({ technique, tactic }) => technique || tactic).slice(0, 2).join(', ')}</span> },
     { id: 'open', header: 'Open', width: 64, numeric: true, sortBy: (rule) => rule.alerts_open, cell: (rule) => <Link to="/alerts" search={{ rule: [rule.id], from: 'now-30d', to: 'now' }} className={rule.alerts_open === 0 ? 't3' : undefined} onClick={(event) => { event.stopPropagation() }}>{rule.alerts_open}</Link> },
-    { id: 'day', header: '24 h', width: 64, numeric: true, sortBy: (rule) => rule.alerts_24h, cell: (rule) => <Link to="/alerts" search={{ rule: [rule.id], status: ['any'], ...(rule.building_block ? { blocks: true } : {}) }} className={rule.alerts_24h === 0 ? 't3' : undefined} onClick={(event) => { event.stopPropagation() }}>{rule.alerts_24h}</Link> },
+    { id: 'day', header: '24 h', width: 64, numeric: true, sortBy: (rule) => rule.alerts_24h, cell: (rule) => <Link to="/alerts" search={{ rule: [rule.id], status: ['any'], blocks: true }} className={rule.alerts_24h === 0 ? 't3' : undefined} onClick={(event) => { event.stopPropagation() }}>{rule.alerts_24h}</Link> },
     { id: 'last', header: 'Last alert', width: 110, numeric: true, sortBy: (rule) => rule.last_alert ?? '', cell: (rule) => (rule.last_alert === null ? <span className="t3">never</span> : <RelativeTime at={rule.last_alert} />) },
     { id: 'status', header: 'State', width: 220, sortBy: (rule) => rule.status, cell: (rule) => <RuleState rule={rule} /> },
   ], [change, viewer, twins])

@@ -18,6 +18,7 @@ import { relative } from '../ui/time'
 import { FieldValue } from '../ui/value'
 import { DocumentFields, DocumentJson } from './document'
 import { ExceptionDialog } from './exception'
+import { HowCommon } from './howcommon'
 import { MiniPath } from './minipath'
 import { Said } from './said'
 import { around } from './around'
@@ -166,6 +167,7 @@ function Overview({ detail }: { detail: AlertDetail }) {
           <KeyValue facts={highlighted.filter(({ field }) => field !== null).map((part) => [part.field ?? '', <FieldValue key={part.field} field={part.field ?? ''} value={part.value ?? part.text} whole />] as const)} />
         </section>
       )}
+      <HowCommon key={alert.id} facts={highlighted} />
       {others.length > 0 && (
         <section className="section">
           <h2>Beside it <small>{plural(others.length, 'alert')}</small></h2>

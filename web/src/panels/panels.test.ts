@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { ApiError } from '../api/client'
 import { around } from './around'
 import { toBins, toSeries, toSeverityBins } from './bins'
+import { isRare } from './howcommon'
 import { plain, valueOf } from './parts'
 import { problemOf } from './problem'
 
@@ -18,6 +19,12 @@ describe('histograms', () => {
     expect(series).toEqual([{ name: 'dns', count: 4 }, { name: '"x', count: 1 }, { name: '', count: 18 }])
     expect(bins[0]).toMatchObject({ count: 13, parts: { dns: 4, '"x': 0, '': 9 } })
     expect(toSeries({ ...page, counts: { '': [0, 0] } }).series).toEqual([])
+  })
+})
+
+describe('a value', () => {
+  it('is rare below one host in ten, and among a few hosts nothing is', () => {
+    expect([isRare(1, 11), isRare(1, 10), isRare(0, 9), isRare(212, 212)]).toEqual([true, false, false, false])
   })
 })
 
