@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 import queue
 import threading
@@ -25,7 +26,9 @@ from pydantic import BaseModel, ConfigDict
 from tocsin.errors import BusyError, ConfigError, QueryError, SyntaxProblem, TocsinError, quoted
 from tocsin.event.batch import filled
 from tocsin.lang.sql import quote
+from tocsin.store import _tokens
 
+log = logging.getLogger(__name__)
 # MEMORY_LIMIT_EXCEEDED; 800 is what Python() makes of it; TOO_MANY_PARTS; TOO_MANY_SIMULTANEOUS_QUERIES.
 _MEMORY: Final = frozenset({241, 800})
 _BUSY: Final = frozenset({202, 252})
@@ -181,6 +184,8 @@ class ChdbEngine(_Pooled):
                 where=str(folder),
                 hint="commands with --data of a running server talk to its socket",
             ) from error
+        if stale := _tokens.drop_stale(self.folder / "db"):
+            log.warning("%d inserts were cut off by a crash; they are made again", stale)
         try:
             with self._client():
                 pass
