@@ -174,3 +174,11 @@ def test_a_block_has_only_as_many_bytes_as_an_insert_has_memory_for(
     assert all(block.num_rows < 16 for block in blocks)
     assert held.insert("0:0", batch) == (64, 0)
     assert held.insert("0:0", batch) == (0, 64)
+
+
+def test_a_repeat_without_a_time_of_its_own_is_known_by_its_id(held: Store, events: Make) -> None:
+    arrived = {"@timestamp": NOW, "tocsin.ingested": NOW}
+    later = {"@timestamp": NOW + 7_200_000_000, "tocsin.ingested": NOW + 7_200_000_000}
+    assert held.insert("0:0", events([arrived], seed="x")).events == 1
+    assert held.insert("0:1", events([later, {**later, "tocsin.id": "f" * 32}], seed="x")).events == 1
+    assert held.count(TRUE) == 2

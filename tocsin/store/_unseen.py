@@ -156,9 +156,13 @@ class Seen:
         return bloom
 
     def _known(self, batch: pa.RecordBatch, asked: npt.NDArray[np.int64]) -> set[str]:
-        """Of these rows, the ids that the table has: by data set and hour, which are the head of its sort key."""
+        """Of these rows, the ids that the table has: by data set and hour, which are the head of its sort key. A row that
+        names no time has its arrival's, which is another one for each repeat: its id alone decides."""
         found: set[str] = set()
-        rows = batch.select(["tocsin.id", "event.dataset", "@timestamp"]).take(pa.array(asked))
+        rows = batch.select(["tocsin.id", "event.dataset", "@timestamp", "tocsin.ingested"]).take(pa.array(asked))
+        timeless = pc.fill_null(pc.equal(rows.column("@timestamp"), rows.column("tocsin.ingested")), False)
+        found.update(self._anywhere(rows.filter(timeless)))
+        rows = rows.filter(pc.invert(timeless))
         order = pc.sort_indices(rows.column("@timestamp"))
         rows = rows.take(order)
         for start in range(0, rows.num_rows, _ASKED):
@@ -179,6 +183,21 @@ class Seen:
                 " AND `tocsin.id` IN {ids:Array(String)}"
             )
             found.update(row[0] for row in self._engine.rows(sql, parameters))
+        return found
+
+    def _anywhere(self, rows: pa.RecordBatch) -> set[str]:
+        """Of these rows, the ids that their data sets have at any time."""
+        found: set[str] = set()
+        sql = (
+            f"SELECT `tocsin.id` FROM {quote(self._table)} WHERE `event.dataset` IN {{sets:Array(String)}}"
+            " AND `tocsin.id` IN {ids:Array(String)}"
+        )
+        for start in range(0, rows.num_rows, _ASKED):
+            part = rows.slice(start, _ASKED)
+            sets = sorted(set(part.column("event.dataset").to_pylist()))
+            found.update(
+                row[0] for row in self._engine.rows(sql, {"ids": part.column("tocsin.id").to_pylist(), "sets": sets})
+            )
         return found
 
 
