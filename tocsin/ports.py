@@ -113,6 +113,8 @@ class Hit(NamedTuple):
 
 
 # A process seen: what `tocsin.ancestor.N.*` and the Analyzer join. One row per start (or first sight) of a process.
+# `parent` is the parent's entity id; a source that has none (Security 4688) names its pid and executable, by which the
+# store finds it when it reads.
 PROCESS_SCHEMA: Final = pa.schema(
     [
         pa.field("host", pa.string()),
@@ -126,6 +128,8 @@ PROCESS_SCHEMA: Final = pa.schema(
         pa.field("canonical", pa.string()),
         pa.field("user", pa.string()),
         pa.field("event", pa.string()),
+        pa.field("parent_pid", pa.int64()),
+        pa.field("parent_executable", pa.string()),
     ]
 )
 

@@ -553,6 +553,8 @@ CREATE TABLE IF NOT EXISTS `tocsin`.`processes_local` ON CLUSTER `tocsin` (
     `canonical` Nullable(String),
     `user` LowCardinality(Nullable(String)),
     `event` Nullable(String),
+    `parent_pid` Nullable(Int64),
+    `parent_executable` LowCardinality(Nullable(String)),
     INDEX `by parent` parent TYPE bloom_filter(0.01) GRANULARITY 1
 )
 ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/tocsin/processes', '{replica}')

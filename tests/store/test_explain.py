@@ -8,7 +8,7 @@ import pytest
 
 from tests.store.conftest import NOW, Make
 from tocsin.lang.fields import Names
-from tocsin.lang.ir import And, Equals, Gap, Like, Or, Predicate, Range, Test, Words
+from tocsin.lang.ir import And, Equals, Gap, Like, Not, Or, Predicate, Range, Test, Words
 from tocsin.ports import Span
 from tocsin.store import Store
 
@@ -80,6 +80,17 @@ def test_a_span_is_found_through_time(granules: Store) -> None:
 def test_a_data_set_is_found_through_the_key(granules: Store) -> None:
     used = granules.indexes(asked("event.dataset", Equals(("another",))))
     assert (used[0].name, used[0].left) == ("PrimaryKey", 0)
+
+
+def test_a_data_set_in_any_case_is_found_through_the_key(held: Store, events: Make) -> None:
+    held._engine.command("SYSTEM STOP MERGES events")
+    for part, name in enumerate(["a.b", "A.B", "c.d", "e.f"]):
+        held.insert(f"0:{part}", events([{"event.dataset": name}], seed=name))
+    where = asked("event.dataset", Equals(("A.b",), fold=True))
+    used = held.indexes(where)[0]
+    assert (used.name, used.granules, used.left) == ("PrimaryKey", 4, 2)
+    assert (held.count(where), held.count(Not(where))) == (2, 2)
+    assert held.count(asked("event.dataset", Equals(("nobody",), fold=True))) == 0
 
 
 def test_what_no_index_can_say_is_read(granules: Store) -> None:

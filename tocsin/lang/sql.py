@@ -8,7 +8,7 @@ Every value is a server-side parameter. A condition that is no negation may be N
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -98,6 +98,8 @@ class Writer:
     keys: Container[str] | None = None
     lists: Rows | None = None
     folded: Container[str] = frozenset()  # columns with an index over lower(): an exact test asks that too
+    # All values that a column has, where that is known: folded tests become exact ones, which a sort key can answer.
+    spellings: Mapping[str, Collection[str]] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
     _known: dict[tuple[str, Any], str] = field(default_factory=dict)
     _leaves: int = 0
@@ -201,6 +203,10 @@ class Writer:
             if column.kind is Kind.IP and kind is Kind.IP and isinstance(op, Equals) and _all_text(op.values):
                 return self._has_address(name, op)
             return self._any(name, self._element("x", column.kind, kind, op), op, column.kind)
+        spelt = self.spellings.get(source.name)
+        if spelt is not None and isinstance(op, Equals) and op.fold and _all_text(op.values):
+            wanted = {fold(str(value)) for value in op.values}
+            return self._in(name, "String", sorted(value for value in spelt if fold(value) in wanted))
         test = self._element(name, column.kind, kind, op)
         if source.name in self.folded and isinstance(op, Equals) and not op.fold and _all_text(op.values):
             return f"({self._string(name, Equals(op.values, True))} AND {test})"

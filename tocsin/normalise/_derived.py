@@ -38,6 +38,8 @@ _PROCESS: Final = {
     "canonical": "tocsin.canonical.command_line",
     "user": "user.name",
     "event": "tocsin.id",
+    "parent_pid": "process.parent.pid",
+    "parent_executable": "process.parent.executable",
 }
 
 

@@ -22,12 +22,15 @@ _COLUMNS: Final = {
     "canonical": "tocsin.canonical.command_line",
     "user": "user.name",
     "event": "tocsin.id",
+    "parent_pid": "process.parent.pid",
+    "parent_executable": "process.parent.executable",
 }
 _STARTS: Final = ((SYSMON, "1"), (SYSMON_LINUX, "1"), (SECURITY, "4688"))
 
 
 def processes(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """A row a process start that names its process. The parent of a 4688 is known by its pid only, so it has none."""
+    """A row a process start that names its process. The parent of a 4688 is known by its pid and executable
+    only."""
     dataset, code = _plain(batch, "event.dataset"), _plain(batch, "event.code")
     wanted = np.zeros(batch.num_rows, dtype=bool)
     for one, number in _STARTS:

@@ -215,6 +215,8 @@ PROCESSES: Final = Table(
         ("canonical", "Nullable(String)"),
         ("user", "LowCardinality(Nullable(String))"),
         ("event", "Nullable(String)"),
+        ("parent_pid", "Nullable(Int64)"),
+        ("parent_executable", "LowCardinality(Nullable(String))"),
     ),
     order="(host, entity_id)",
     # A row per start or first sight: reading takes one an entity, which is why none replaces another here.

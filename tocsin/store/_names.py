@@ -48,6 +48,12 @@ class Known:
         held = self._names.get(table, set())
         return None if len(held) > MOST else held
 
+    def datasets(self, table: str) -> set[str] | None:
+        """All data sets that rows have had; None where there are too many to tell apart."""
+        self._refresh()
+        held = self._codes.get(table, {})
+        return None if ANY in held else set(held)
+
     def filled(self, table: str, datasets: Iterable[str] | None = None) -> set[str]:
         """The columns that any row of these data sets (None: of all), in whatever case, has had a value in."""
         self._refresh()

@@ -260,7 +260,9 @@ class Reader:
     # ---- within ----
 
     def _asked(self, table: Readable, where: Predicate, span: Span) -> _Asked:
-        writer = Writer("p", table.columns, self._known.names(table.name), self._lists, FOLDED)
+        sets = self._known.datasets(table.name) if table.name == "events" else None
+        spellings = {} if sets is None else {"event.dataset": sets}
+        writer = Writer("p", table.columns, self._known.names(table.name), self._lists, FOLDED, spellings)
         parts = list(span_condition(writer, span, hours=table.name == "events"))
         parts.append(writer.condition(where))
         return _Asked(table, writer, parts)
