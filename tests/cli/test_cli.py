@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import orjson
 import pytest
 
 from tests.cli.conftest import Run
-from tocsin.cli import spread
+from tocsin.cli import _query, spread
 
 
 @pytest.mark.parametrize(
@@ -63,3 +64,19 @@ def test_files_after_one_option_are_all_read(run: Run, tmp_path: Path) -> None:
         (tmp_path / f"{name}.ndjson").write_bytes(orjson.dumps({"x": name}))
     ran = run("search", "x: *", "--input", tmp_path / "a.ndjson", tmp_path / "b.ndjson", "--format", "ndjson")
     assert [row["event"]["x"] for row in ran.rows] == ["a", "b"]
+
+
+def test_a_table_on_a_terminal_is_a_page_and_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"event": {"a": number}} for number in range(150)]
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    _query.show(iter(rows), ["a"], "table", "events")
+    shown = capsys.readouterr()
+    assert len(shown.out.splitlines()) == 101
+    assert "100 of 150 shown; --limit 150" in shown.err
+    _query.show(iter(rows), ["a"], "table", "events", 150)
+    assert len(capsys.readouterr().out.splitlines()) == 151
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: False)
+    _query.show(iter(rows), ["a"], "table", "events")
+    assert len(capsys.readouterr().out.splitlines()) == 151

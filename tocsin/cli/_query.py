@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tocsin.pipeline.knowledge import Silence
     from tocsin.ports import Span
 
+PAGE = 100  # rows of a table on a terminal
 _DEFAULT = {
     "events": ["@timestamp", "event.dataset", "host.name", "user.name", "event.action", "process.command_line", "message"],
     "alerts": ["@timestamp", "kibana.alert.severity", "kibana.alert.rule.name", "host.name", "kibana.alert.reason"],
@@ -89,13 +91,23 @@ def in_store(
     yield from search(data, query, lang, of, span(start, end), limit)
 
 
-def show(found: Iterable[dict[str, Any]], fields: Sequence[str] | None, format: str, of: str) -> None:
-    """Print results. `--fields` keeps the names as they were asked for."""
+def show(
+    found: Iterable[dict[str, Any]], fields: Sequence[str] | None, format: str, of: str, limit: int | None = None
+) -> None:
+    """Print results. `--fields` keeps the names as they were asked for. A table on a terminal is a page where nobody
+    said how many; how many more there are is told."""
     if format == "ndjson":
         for row in found:
             _output.line(_row(row, fields))
         return
-    rows = list(found)
+    rows: list[dict[str, Any]] = []
+    more = 0
+    most = PAGE if format == "table" and limit is None and sys.stdout.isatty() else None
+    for row in found:
+        if most is not None and len(rows) >= most:
+            more += 1
+        else:
+            rows.append(row)
     if format == "json":
         _output.line([_row(row, fields) for row in rows])
         return
@@ -105,7 +117,10 @@ def show(found: Iterable[dict[str, Any]], fields: Sequence[str] | None, format: 
         _output.write_csv(columns, ({n: named(d, n) for n in columns} for d in documents))
         return
     _output.table(columns, ([named(document, name) for name in columns] for document in documents))
-    _output.note(f"{len(rows)} found")
+    if more:
+        _output.note(f"{len(rows)} of {len(rows) + more} shown; --limit {len(rows) + more} shows all of them")
+    else:
+        _output.note(f"{len(rows)} found")
 
 
 def named(document: dict[str, Any], name: str) -> Any:

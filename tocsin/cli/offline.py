@@ -139,7 +139,7 @@ def search(
         found = _in_files(query, lang, inputs, as_, normaliser, start, end, limit)
     else:
         found = _query.in_store(query, lang, of, start, end, limit, format, data, url, key, names)
-    _query.show(found, names, format, of)
+    _query.show(found, names, format, of, limit)
 
 
 def _in_files(

@@ -156,8 +156,8 @@ class Seen:
         return bloom
 
     def _known(self, batch: pa.RecordBatch, asked: npt.NDArray[np.int64]) -> set[str]:
-        """Of these rows, the ids that the table has: by data set and hour, which are the head of its sort key. A row that
-        names no time has its arrival's, which is another one for each repeat: its id alone decides."""
+        """Of these rows, the ids that the table has: by data set and hour, which are the head of its sort key. A row
+        that names no time has its arrival's, which is another one for each repeat: its id alone decides."""
         found: set[str] = set()
         rows = batch.select(["tocsin.id", "event.dataset", "@timestamp", "tocsin.ingested"]).take(pa.array(asked))
         timeless = pc.fill_null(pc.equal(rows.column("@timestamp"), rows.column("tocsin.ingested")), False)
