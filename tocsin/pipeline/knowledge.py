@@ -78,7 +78,7 @@ def shipped_lists() -> Path:
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Work that makes many small objects and no cycles: looking for cycles meanwhile takes up to a third of the time."""
+    """Work that makes many small objects and no cycles: looking for these takes up to a third of the time."""
     was = gc.isenabled()
     gc.disable()
     try:
