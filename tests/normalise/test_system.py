@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import orjson
 import pytest
 
 from tocsin.event.records import Chunk, Frame, Origin, with_lengths
@@ -176,3 +177,13 @@ def test_a_line_without_a_head_has_its_documents_host_and_time(read: Read) -> No
     assert (first["host.name"], first["process.name"], first["message"]) == ("web1", "app", "hello")
     assert second["@timestamp"].endswith("-06-10T07:00:00.000Z")
     assert (second["host.name"], second["process.name"], second["process.pid"]) == ("web2", "other", 1)
+
+
+@pytest.mark.parametrize("named", [{"process": {"name": "sshd"}}, {"log.syslog.appname": "/usr/sbin/sshd"}])
+def test_the_program_may_stand_beside_the_message(normaliser: Any, named: dict[str, Any]) -> None:
+    document = {"message": "Failed password for root from 203.0.113.9 port 22 ssh2", "agent.type": "filebeat", **named}
+    chunk = Chunk("ndjson", orjson.dumps(document), Origin("bulk"))
+    batch = normaliser.run([Frame(0, 0, 1_718_100_000_000_000, chunk)]).batch
+    assert batch.column("event.dataset").to_pylist() == ["system.auth"]
+    assert batch.column("process.name").to_pylist() == ["sshd"]
+    assert batch.column("event.outcome").to_pylist() == ["failure"]

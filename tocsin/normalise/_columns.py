@@ -37,15 +37,17 @@ _ENVELOPE_DROPPED: Final = frozenset(
 
 
 class Table:
-    """The columns of one batch while a stream works on it: `source` as sent, `out` in ECS, each `n` values long."""
+    """The columns of one batch while a stream works on it: `source` as sent, `out` in ECS, `around` what shippers wrote
+    around the records (in ECS too), each `n` values long."""
 
-    __slots__ = ("n", "out", "records", "rejected", "source")
+    __slots__ = ("around", "n", "out", "records", "rejected", "source")
 
     def __init__(self, records: Records, source: Columns) -> None:
         self.n = len(records)
         self.records = records
         self.source = source
         self.out: dict[str, Values | pa.Array] = {}
+        self.around: Columns = {}
         self.rejected: dict[int, str] = {}
 
     def get(self, name: str) -> Values:
@@ -236,6 +238,7 @@ class Stream:
         """Read the records, by column."""
         documents, envelopes, reasons = _unwrapped(records.documents, self.inner)
         table = Table(records, explode(documents))
+        table.around = envelopes
         table.rejected.update(reasons)
         for step in self.before:
             step(table)

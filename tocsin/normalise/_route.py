@@ -51,6 +51,7 @@ class _Facts(NamedTuple):
     file: str | None
     text: str | None
     fallback: str
+    program: str | None = None  # as the document says it, beside a text without a syslog head
 
 
 class _Probe(NamedTuple):
@@ -217,6 +218,7 @@ class Router:
             (_file(document) if probe.file else None) or origin.path,
             text,
             "document" if len(shape) > 1 or text is None else "text",
+            _program(document) if text is not None and len(shape) > 1 else None,
         )
 
     def _claimants(self, facts: _Facts) -> list[Route]:
@@ -241,7 +243,9 @@ class Router:
         if facts.text is not None:
             top = head(facts.text)
             begun = self._begun(facts.text, top.message)
-            if top.program and (found := self._holding(self._programs.get(top.program.lower(), ()), facts, begun)):
+            program = top.program or facts.program
+            program = program.rpartition("/")[2].lower() if program else ""
+            if program and (found := self._holding(self._programs.get(program, ()), facts, begun)):
                 return found
             if begun and (found := self._holding(self._texts, facts, begun)):
                 return found
@@ -348,6 +352,15 @@ def _at(document: dict[str, Any], *path: str) -> Any:
             return None
         value = value.get(name)
     return value
+
+
+def _program(document: dict[str, Any]) -> str | None:
+    """The program that wrote the message, where the shipper read the syslog head (journald, Filebeat's parser)."""
+    for path in (("process", "name"), ("log", "syslog", "appname")):
+        value = _at(document, *path)
+        if type(value) is str and value:
+            return value
+    return None
 
 
 def _datasets(document: dict[str, Any]) -> tuple[str, ...]:

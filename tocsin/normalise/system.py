@@ -7,7 +7,7 @@ any Unix. `event.category` is missing where a message says nothing of a category
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from tocsin.normalise import Claim, Product
 from tocsin.normalise._columns import Stream, Table, TableProduct, fields, integer, related, text
@@ -211,7 +211,12 @@ _LINUX: Final = frozenset(
 
 def _head(table: Table) -> None:
     found = syslog(table)
-    programs = [head.program.rpartition("/")[2] if head.program else None for head in found]
+    # A shipper that has read the head itself says the program beside the message.
+    nobody: list[Any] = [None] * table.n
+    told = zip(*(table.around.get(name, nobody) for name in ("process.name", "log.syslog.appname")), strict=True)
+    named = [next((name for name in names if isinstance(name, str) and name), None) for names in told]
+    written = [head.program or other for head, other in zip(found, named, strict=True)]
+    programs = [program.rpartition("/")[2] if program else None for program in written]
     table.set("process.name", programs)
     table.set("process.pid", [pid(head.pid) for head in found])
     table.set("host.os.type", ["linux" if program in _LINUX else None for program in programs])
