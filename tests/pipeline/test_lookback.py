@@ -82,6 +82,21 @@ def test_an_empty_store_has_nothing_to_look_at(core: Core, knowledge: Knowledge,
     assert set(book.values[NAME]["done"]) == {"query", "threshold"}
 
 
+def test_what_workers_have_at_hand_while_the_store_is_empty_is_found(
+    core: Core, held: Store, leave: Leave, normaliser: Normaliser, book: Book
+) -> None:
+    off, on = known(normaliser, enabled=OFF), known(normaliser)
+    core.learn(off)
+    back = opened(core, book)
+    back.plan(off)
+    left = leave([event("alarm")], 0, off)
+    back.plan(on)
+    core.learn(on)
+    core.take(*left)
+    back.run()
+    assert rules_of(held) == ["query"]
+
+
 def test_a_rule_that_is_switched_on_looks_back(
     core: Core, held: Store, leave: Leave, normaliser: Normaliser, book: Book
 ) -> None:

@@ -6,6 +6,7 @@ Ingest goes the same way as in a server (journal, worker's steps, core's steps),
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from tocsin.alert.incidents import Decisions
 from tocsin.collect._read import read_file
 from tocsin.config import Settings
 from tocsin.detect._hits import HitMaker
-from tocsin.errors import UsageError
+from tocsin.errors import BusyError, UsageError
 from tocsin.journal.file import open_reader, open_writer
 from tocsin.lang import queries
 from tocsin.lang.ir import Query
@@ -103,7 +104,8 @@ def ingest(data: Path, files: Sequence[str], as_: str | None, progress: Callable
             # Nothing else feeds this store now: what rules that are new have missed is all there.
             back = LookBacks(core, state.cursors, lambda: {rule.id: rule.generation for rule in knowledge.running})
             back.plan(knowledge)
-            back.run()
+            with contextlib.suppress(BusyError):  # what is left is due for the next one
+                back.run()
             writer = open_writer(settings.journal_address, lanes=settings.journal.lanes)
             reader = open_reader(settings.journal_address)
             try:

@@ -83,6 +83,7 @@ class LookBacks:
         self._due = {rule: Due(*each) for rule, each in held["due"].items()} if held else {}
         self._changed = threading.Condition()
         self._saved = 0.0
+        self._planned = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="look-back", daemon=True)
         WAITING.set(len(self._due))
@@ -100,14 +101,17 @@ class LookBacks:
             self._thread.join(30)
 
     def plan(self, knowledge: Knowledge) -> None:
-        """Other rules are about to run: call it before workers are told. What runs no more will be new again."""
+        """Other rules are about to run: call it before workers are told, and first before any is started. What runs no
+        more will be new again."""
         running = {rule.id: rule.generation for rule in knowledge.running}
         now = clock.now()
         with self._changed:
             done = {rule: each for rule, each in self._done.items() if running.get(rule) == each}
             due = {rule: each for rule, each in self._due.items() if running.get(rule) == each.generation}
             fresh = {r: g for r, g in running.items() if r not in done and r not in due}
-            if fresh and not self.core.store.size().get("events"):
+            # Before anything is matched, and nowhere later: what workers have at hand is not stored yet.
+            first, self._planned = not self._planned, True
+            if fresh and first and not self.core.store.size().get("events"):
                 done |= fresh
             else:
                 due |= {rule: Due(generation, now) for rule, generation in fresh.items()}
