@@ -34,6 +34,9 @@ from tocsin.ports import Document, EventRef, Firing, Hit, Span
 
 # Batches kept in memory before the rest goes to disk.
 HELD: Final = 4
+# Matches whose events are fetched together, and documents that are held.
+_TOGETHER: Final = 500
+_DOCUMENTS: Final = 10_000
 _LATER: Final = 400 * 86_400 * SECOND
 Rows = list[tuple[int, int]]
 
@@ -175,8 +178,11 @@ class Scan:
                 {h for e in firing.events for h in members.get(e.id, ())}, key=lambda h: (h.time, h.lane, h.record)
             )
             firings.append((firing, own))
-        for firing, own in firings:
-            yield self._match(firing, own, documents, files)
+        for start in range(0, len(firings), _TOGETHER):
+            part = firings[start : start + _TOGETHER]
+            documents.fetch([hit for _, own in part for hit in _shown(own)])
+            for firing, own in part:
+                yield self._match(firing, own, documents, files)
 
     def _alert(self, firing: Firing, own: Sequence[Hit], documents: _Documents, number: int) -> Document:
         """As much of an alert as a correlation looks at."""
@@ -190,7 +196,7 @@ class Scan:
     def _match(self, firing: Firing, own: Sequence[Hit], documents: _Documents, files: list[str]) -> Match:
         rule = self._by_id[firing.rule]
         last = own[-1]
-        shown = [documents.of(hit) for hit in (own if len(own) <= 10 else [*own[:9], last])]
+        shown = [documents.of(hit) for hit in _shown(own)]
         severity = str(firing.extra.get("kibana.alert.severity") or rule.severity)
         for raised, predicate in rule.severity_when:
             if "kibana.alert.severity" not in firing.extra and _holds(expand(predicate, self._lists), shown[-1]):
@@ -214,15 +220,24 @@ class _Documents:
     def of(self, hit: Hit) -> Document:
         """The document of the hit's event."""
         place = (hit.lane, hit.record)
-        held = self._documents.get(place)
-        if held is None:
-            batch = self._kept.get(hit.arrival)
-            row = int(np.flatnonzero(np.asarray(batch.column("tocsin.record")) == hit.record)[0])
-            held = to_documents(batch.slice(row, 1))[0]
-            if len(self._documents) > 10_000:
-                self._documents.clear()
-            self._documents[place] = held
-        return held
+        if place not in self._documents:
+            self.fetch([hit])
+        return self._documents[place]
+
+    def fetch(self, hits: Iterable[Hit]) -> None:
+        """Have the documents of these ready: a batch's at once, since one alone costs as much as dozens."""
+        if len(self._documents) > _DOCUMENTS:
+            self._documents.clear()
+        wanted: dict[int, dict[int, int]] = {}  # batch → record → its file's number
+        for hit in hits:
+            if (hit.lane, hit.record) not in self._documents:
+                wanted.setdefault(hit.arrival, {})[hit.record] = hit.lane
+        for number, records in wanted.items():
+            batch = self._kept.get(number)
+            rows = np.flatnonzero(np.isin(np.asarray(batch.column("tocsin.record")), list(records)))
+            for document in to_documents(batch.take(pa.array(rows))):
+                record = document["tocsin.record"]
+                self._documents[records[record], record] = document
 
 
 def select(batches: Iterable[FileBatch], predicate: Predicate, lists: ListTable) -> Iterator[tuple[str, int, Document]]:
@@ -247,6 +262,11 @@ def _numbered(each: FileBatch, file: int) -> pa.RecordBatch:
         place = batch.schema.get_field_index(name)
         batch = batch.set_column(place, batch.schema.field(place), pa.array(values))
     return batch
+
+
+def _shown(own: Sequence[Hit]) -> Sequence[Hit]:
+    """The events of a match that are shown."""
+    return own if len(own) <= 10 else [*own[:9], own[-1]]
 
 
 def _firings(found: Iterable[Any]) -> Iterator[Firing]:
