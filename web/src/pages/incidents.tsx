@@ -44,7 +44,7 @@ export function Incidents() {
               label="Incidents" name="incidents" columns={columns} rows={page.incidents} rowKey={({ id }) => id} rowHeight={48}
               sort={{ id: address.sort === 'last' ? 'last' : 'score', desc: true }} onSort={({ id }) => { void navigate({ search: (was) => ({ ...was, sort: id === 'last' ? 'last' : undefined }) }) }}
               onOpen={(row) => { void navigate({ to: '/incidents/$id', params: { id: row.id } }) }}
-              narrow={(row) => <><SeverityMark severity={row.severity} /><b className="cut" style={{ fontWeight: 520 }}>{row.title}</b><span className="t3"><RelativeTime at={row.last} /></span><span /><span className="t3 cut" style={{ gridColumn: '2 / 4', fontSize: 12 }}>{plural(row.alerts, 'alert')}, {row.hosts.join(', ')}</span></>}
+              narrow={(row) => <><SeverityMark severity={row.severity} /><b className="cut" style={{ fontWeight: 520 }}>{row.title}</b><span className="t3"><RelativeTime at={row.last} /></span><span /><span className="t3 cut" style={{ gridColumn: '2 / 4', fontSize: 12 }}>{[plural(row.alerts, 'alert'), row.hosts.join(', ')].filter(Boolean).join(', ')}</span></>}
             />
           )}
         </Loaded>
