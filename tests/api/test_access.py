@@ -30,6 +30,8 @@ LEAST = {
         ("POST", "/alerts/{id}/notes"),
         ("POST", "/incidents/triage"),
         ("POST", "/incidents/{id}/notes"),
+        ("POST", "/incidents/{id}/merge"),
+        ("POST", "/incidents/{id}/split"),
         ("POST", "/rules"),
         ("PATCH", "/rules/{id}"),
         ("DELETE", "/rules/{id}"),
