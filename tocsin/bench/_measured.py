@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import math
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -78,12 +79,16 @@ def cpu_of(processes: Mapping[str, psutil.Process]) -> dict[str, float]:
 
 
 def disk_of(data: Path) -> dict[str, int]:
-    """Bytes on disk below each folder of a data folder."""
-    return {
-        folder.name: sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        for folder in sorted(data.iterdir())
-        if folder.is_dir()
-    }
+    """Bytes on disk below each folder of a data folder; a file that goes meanwhile counts for nothing."""
+    out: dict[str, int] = {}
+    for folder in sorted(data.iterdir()):
+        if folder.is_dir():
+            out[folder.name] = 0
+            for place, _, names in os.walk(folder):
+                for name in names:
+                    with suppress(OSError):
+                        out[folder.name] += os.lstat(os.path.join(place, name)).st_size
+    return out
 
 
 def metrics_of(url: str) -> dict[str, dict[Labels, float]]:
