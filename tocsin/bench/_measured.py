@@ -87,7 +87,7 @@ def disk_of(data: Path) -> dict[str, int]:
             for place, _, names in os.walk(folder):
                 for name in names:
                     with suppress(OSError):
-                        out[folder.name] += os.lstat(os.path.join(place, name)).st_size
+                        out[folder.name] += (Path(place) / name).lstat().st_size
     return out
 
 

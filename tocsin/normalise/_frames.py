@@ -160,7 +160,7 @@ def _ndjson(frame: Frame, out: Parsed) -> None:
     try:
         documents: list[Any] = [orjson.loads(raw) for raw in raws]
         texts = [raw.decode() for raw in raws]
-        plain = len(frame.chunk.payload) <= MAX_RECORD and all(map(_is_plain, documents, raws))
+        plain = all(map(_is_plain, documents, raws))
     except ValueError:  # orjson's error and UnicodeDecodeError are ones
         plain = False
     if plain:
@@ -222,7 +222,7 @@ def _bulk_of_creates(frame: Frame, out: Parsed, identify: Callable[[int, int, by
     if not lines[-1]:
         lines.pop()
     heads, raws = lines[::2], lines[1::2]
-    if len(heads) != len(raws) or len(payload) > MAX_RECORD or frame.chunk.origin.fingerprint is not None:
+    if len(heads) != len(raws) or frame.chunk.origin.fingerprint is not None:
         return False
     indexes: dict[bytes, str | None] = {}
     for head in set(heads):
@@ -252,6 +252,7 @@ def _is_plain(document: Any, raw: bytes) -> bool:
     return (
         type(document) is dict
         and bool(document)
+        and len(raw) <= MAX_RECORD
         and not raw.endswith(b"\r")
         and raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH
     )

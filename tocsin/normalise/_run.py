@@ -19,6 +19,7 @@ from tocsin import registry
 from tocsin.errors import PluginError, quoted
 from tocsin.event import ip, time
 from tocsin.event.batch import BatchBuilder, concat, interleaved
+from tocsin.event.garbage import uncollected
 from tocsin.event.records import Chunk, Frame, Origin, Records
 from tocsin.event.schema import OVERFLOW, SCHEMA
 from tocsin.lang.fields import Alias
@@ -89,8 +90,8 @@ class Normaliser:
 
     def run(self, frames: Sequence[Frame]) -> Result:
         """Normalise the frames' records."""
-        result, _ = self._run(frames)
-        return result
+        with uncollected():
+            return self._run(frames)[0]
 
     def processes(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The processes that the events of any products start, as rows of `PROCESS_SCHEMA`."""
@@ -100,8 +101,9 @@ class Normaliser:
 
     def numbered(self, frames: Sequence[Frame]) -> tuple[pa.RecordBatch, list[int]]:
         """The batch, and each row's record number within its frame or file."""
-        result, parsed = self._run(frames)
-        return result.batch, parsed.numbers
+        with uncollected():
+            result, parsed = self._run(frames)
+            return result.batch, parsed.numbers
 
     def _run(self, frames: Sequence[Frame]) -> tuple[Result, Parsed]:
         parsed = read(frames)

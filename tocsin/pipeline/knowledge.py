@@ -5,9 +5,6 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
@@ -18,6 +15,7 @@ import orjson
 from tocsin.detect import Rule
 from tocsin.detect._ancestors import RULE_HOT
 from tocsin.detect._load import Loader
+from tocsin.event.garbage import uncollected
 from tocsin.event.schema import ALERT_HOT, HOT
 from tocsin.lang import filters, kql, lists
 from tocsin.lang.fields import Names
@@ -74,18 +72,6 @@ def shipped_rules() -> Path:
 def shipped_lists() -> Path:
     """The folder of the lists that come with Tocsin."""
     return shipped_rules() / "lists"
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Work that makes many small objects and no cycles: looking for these takes up to a third of the time."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 class Knowledge:

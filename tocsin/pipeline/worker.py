@@ -26,13 +26,14 @@ from tocsin.detect._hits import HitMaker, batch_of, hits_of
 from tocsin.errors import quoted
 from tocsin.event import time as clock
 from tocsin.event.batch import concat
+from tocsin.event.garbage import uncollected
 from tocsin.event.records import Frame
 from tocsin.journal.file import open_reader
 from tocsin.metrics import counter, snapshot
 from tocsin.normalise import SourceHealth
 from tocsin.normalise._run import Normaliser, Result
 from tocsin.pipeline import spool
-from tocsin.pipeline.knowledge import Knowledge, Plan, uncollected
+from tocsin.pipeline.knowledge import Knowledge, Plan
 from tocsin.ports import Stretch
 
 log = logging.getLogger(__name__)
@@ -113,8 +114,7 @@ class _Worker:
                 found = self.reader.stretch(lane, max_bytes=STRETCH_BYTES)
                 if found is not None:
                     busy = True
-                    with uncollected():
-                        self._work(*found)
+                    self._work(*found)
                     if not self._listen(0.0):
                         return
             if not busy:
