@@ -1,7 +1,8 @@
 """How fast searches are: what Discover, an alert's page and a rule ask, each many times, by the clock and by time of
 the processor; and which indexes the engine says that it used.
 
-Values that are asked for are taken from the events themselves, others each time, so that no cache knows the answer.
+Values that are asked for are taken from the events themselves, another each time where there are others; a search that
+asks for no value is the same each time, and the engine's own caches may know it.
 """
 
 from __future__ import annotations
