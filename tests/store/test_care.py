@@ -35,10 +35,17 @@ def test_merges_wait_while_events_wait_until_there_are_many_parts(
     held: Store, events: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tocsin.store._care.MOST_PARTS", 4)
+    monkeypatch.setattr("tocsin.store._care.FEW_PARTS", 2)
     said: list[str] = []
     engine = held._engine
     command = engine.command
-    monkeypatch.setattr(engine, "command", lambda sql, *more: (said.append(sql), command(sql, *more))[1])
+
+    def heard(sql: str) -> None:
+        said.append(sql)
+        if "START" not in sql:  # nothing is merged here but by `settle`, so that parts can be counted
+            command(sql)
+
+    monkeypatch.setattr(engine, "command", heard)
     held.pace(behind=False)
     assert said == []
     held.pace(behind=True)
@@ -49,10 +56,15 @@ def test_merges_wait_while_events_wait_until_there_are_many_parts(
     assert held.size()["events"].parts == 4
     held.pace(behind=True)  # too many: they are merged though more events wait
     assert said == ["SYSTEM STOP MERGES events", "SYSTEM START MERGES events"]
-    held.settle()
-    held.pace(behind=True)
+    held.pace(behind=True)  # once begun, they go on until there are few
+    assert len(said) == 2
+    command("SYSTEM START MERGES events")
     held.settle()
     assert held.size()["events"].parts == 1
+    held.pace(behind=True)
+    assert said[-1] == "SYSTEM STOP MERGES events"
+    command("SYSTEM START MERGES events")
+    held.settle()
     assert said[-1] == "OPTIMIZE TABLE `processes` FINAL"
 
 

@@ -13,8 +13,10 @@ ROWS = gauge("tocsin_store_rows", "Rows, by table.", ["table"])
 BYTES = gauge("tocsin_store_bytes", "Bytes on disk, by table.", ["table"])
 PARTS = gauge("tocsin_store_parts", "Parts that are not yet merged, by table.", ["table"])
 _MONTHLY: Final = ("events", "hits")
-# Parts of `events` past which merges don't wait any longer: searches open each of them.
+# Parts of a month of `events` past which merges don't wait any longer, since searches open each of them; and down to
+# which they then go on, whatever waits: to hold them back again sooner would break off those that run.
 MOST_PARTS: Final = 200
+FEW_PARTS: Final = 50
 
 
 class Size(NamedTuple):
@@ -31,6 +33,7 @@ class Care:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._held = False
+        self._due = False
 
     def size(self) -> dict[str, Size]:
         """Rows, bytes on disk and parts, by table; the gauges of `/metrics` are set too."""
@@ -71,8 +74,14 @@ class Care:
         row as much as its insert did, and can be done when there is time. A server looks after its own."""
         if not self._engine.embedded or (not behind and not self._held):
             return
-        many = "SELECT count() FROM system.parts WHERE active AND database = currentDatabase() AND `table` = 'events'"
-        hold = behind and int(self._engine.rows(many)[0][0]) < MOST_PARTS
+        parts = int(
+            self._engine.rows(
+                "SELECT max(parts) FROM (SELECT count() AS parts FROM system.parts WHERE active"
+                " AND database = currentDatabase() AND `table` = 'events' GROUP BY partition)"
+            )[0][0]
+        )
+        self._due = parts >= (FEW_PARTS if self._due else MOST_PARTS)
+        hold = behind and not self._due
         if hold != self._held:
             self._engine.command(f"SYSTEM {'STOP' if hold else 'START'} MERGES events")
             self._held = hold
