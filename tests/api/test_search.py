@@ -8,7 +8,7 @@ import pytest
 
 from tests.serving import Story
 from tocsin.api import _asked
-from tocsin.api.models import Filter, SearchRequest
+from tocsin.api.models.search import Filter, SearchRequest
 from tocsin.errors import UnsupportedError, UsageError
 from tocsin.event.schema import HOT
 from tocsin.lang.fields import Names

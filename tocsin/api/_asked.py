@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tocsin.api.models import Filter, SearchRequest
+from tocsin.api.models.search import Filter, SearchRequest
 from tocsin.errors import UnsupportedError
 from tocsin.lang import filters, queries
 from tocsin.lang.fields import Names

@@ -9,11 +9,12 @@ from typing import Any, Final
 from fastapi import HTTPException, Request
 
 from tocsin.alert.incidents import Decisions
-from tocsin.api import models
 from tocsin.api._access import Caller
 from tocsin.api._bus import Bus
 from tocsin.api._triage import triage_of
-from tocsin.api.models import Of
+from tocsin.api.models._model import Of
+from tocsin.api.models.notifications import Channel, Delivery, Notifications
+from tocsin.api.models.triage import Triage
 from tocsin.config import Settings
 from tocsin.errors import TocsinError
 from tocsin.event import time
@@ -149,7 +150,7 @@ class Context:
 
     # ---- triage, counts ----
 
-    def triage(self, kind: str, ids: list[str]) -> dict[str, models.Triage]:
+    def triage(self, kind: str, ids: list[str]) -> dict[str, Triage]:
         """What people decided about each."""
         del kind
         return {identity: triage_of(decision) for identity, decision in self.state.triage.get(ids).items()}
@@ -186,14 +187,14 @@ class Context:
         out += [notify.Channel.model_validate(entry) for entry in self.state.settings.get(_CHANNELS, [])]
         return out
 
-    def notifications(self) -> models.Notifications:
+    def notifications(self) -> Notifications:
         """Channels, their URLs masked, and the last messages."""
         channels = self.channels()
         by_id = {channel.id: channel.name for channel in channels}
         fixed = set(self.settings.notify.urls)
-        return models.Notifications(
+        return Notifications(
             channels=[
-                models.Channel(
+                Channel(
                     id=channel.id,
                     name=channel.name,
                     url=channel.masked(),
@@ -204,7 +205,7 @@ class Context:
                 for channel in channels
             ],
             last=[
-                models.Delivery(
+                Delivery(
                     time=time.iso(each.created),
                     channel=by_id.get(each.channel, "gone"),
                     title=each.title,
@@ -217,7 +218,7 @@ class Context:
             ],
         )
 
-    def set_notifications(self, wanted: models.Notifications) -> None:
+    def set_notifications(self, wanted: Notifications) -> None:
         """Other channels of the page; those of the settings file stay. A masked URL keeps what it stands for."""
         held = {channel.id: channel for channel in self.channels()}
         fixed = set(self.settings.notify.urls)
@@ -234,7 +235,7 @@ class Context:
             out.append(channel.model_dump())
         self.state.settings.put(_CHANNELS, out)
 
-    def test_notifications(self) -> list[models.Delivery]:
+    def test_notifications(self) -> list[Delivery]:
         """Send a test message to each channel now."""
         out = []
         for channel in self.channels():
@@ -245,7 +246,7 @@ class Context:
                 error = problem.what
             state: Any = "failed" if error else "sent"
             out.append(
-                models.Delivery(
+                Delivery(
                     time=time.iso(time.now()),
                     channel=channel.name,
                     title="Tocsin: a test",

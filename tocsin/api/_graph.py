@@ -12,7 +12,9 @@ from typing import Any, Final
 
 from tocsin.alert.join import Joiner
 from tocsin.alert.sentence import parts
-from tocsin.api.models import Edge, Graph, Moment, Node, NodeAlert, Part
+from tocsin.api.models.analyzer import Edge, Graph, Node, NodeAlert
+from tocsin.api.models.incidents import Moment
+from tocsin.api.models.rows import Part
 from tocsin.errors import UsageError, quoted
 from tocsin.event import time
 from tocsin.event.batch_script import batch_scripts

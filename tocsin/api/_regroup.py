@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from tocsin.api import _rows
-from tocsin.api.models import IncidentMerge, IncidentSplit, Moment, Part, Regrouped
+from tocsin.api.models.incidents import IncidentMerge, IncidentSplit, Moment, Regrouped
+from tocsin.api.models.rows import Part
 from tocsin.errors import ConflictError, UsageError, quoted
 from tocsin.event import time
 from tocsin.lang.ir import Equals, Test

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tocsin.alert.incidents import why
-from tocsin.api.models import AlertRow, IncidentRow, RuleRow, TechniqueRef, Triage
+from tocsin.api.models.rows import AlertRow, IncidentRow, RuleRow, TechniqueRef
+from tocsin.api.models.triage import Triage
 from tocsin.detect import Rule
 from tocsin.ports import Document
 

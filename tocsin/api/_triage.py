@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tocsin.api.models import Note, NoteRequest, Of, Triage, TriageRequest, TriageResult
+from tocsin.api.models._model import Of
+from tocsin.api.models.triage import Note, NoteRequest, Triage, TriageRequest, TriageResult
 from tocsin.event import time
 from tocsin.lang.ir import Equals, Test
 from tocsin.state.triage import Decision, Kind

@@ -11,19 +11,10 @@ from tocsin.api import _asked, _graph, _ranked, _rows
 from tocsin.api._access import Caller, analyst, reader
 from tocsin.api._context import Context, context
 from tocsin.api._triage import change, note
-from tocsin.api.models import (
-    AlertDetail,
-    AlertPage,
-    AlertSearch,
-    Evidence,
-    HistogramPage,
-    Note,
-    NoteRequest,
-    Part,
-    RelatedAlert,
-    TriageRequest,
-    TriageResult,
-)
+from tocsin.api.models.alerts import AlertDetail, AlertPage, AlertSearch, Evidence, RelatedAlert
+from tocsin.api.models.rows import Part
+from tocsin.api.models.search import HistogramPage
+from tocsin.api.models.triage import Note, NoteRequest, TriageRequest, TriageResult
 from tocsin.api.search import _after, _mark, found, page_of
 from tocsin.errors import UsageError, quoted
 from tocsin.event import time

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Depends, Query, Response
 from tocsin.api import _graph
 from tocsin.api._access import Caller, reader
 from tocsin.api._context import Context, context
-from tocsin.api.models import Graph, SearchPage
+from tocsin.api.models.analyzer import Graph
+from tocsin.api.models.search import SearchPage
 from tocsin.api.search import found as as_found
 from tocsin.errors import UsageError
 from tocsin.event import time

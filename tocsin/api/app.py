@@ -19,7 +19,7 @@ from tocsin import __version__, metrics
 from tocsin.api import alerts, analyzer, incidents, live, people, rules, search, status
 from tocsin.api._access import caller
 from tocsin.api._context import Context
-from tocsin.api.models import Problem, QueryProblem
+from tocsin.api.models._model import Problem, QueryProblem
 from tocsin.errors import (
     BusyError,
     ConfigError,

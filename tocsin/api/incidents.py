@@ -12,7 +12,7 @@ from tocsin.api import _asked, _ranked, _regroup, _rows
 from tocsin.api._access import Caller, analyst, reader
 from tocsin.api._context import Context, context
 from tocsin.api._triage import change, note
-from tocsin.api.models import (
+from tocsin.api.models.incidents import (
     IncidentDetail,
     IncidentMerge,
     IncidentPage,
@@ -20,14 +20,11 @@ from tocsin.api.models import (
     IncidentSplit,
     Join,
     Moment,
-    Note,
-    NoteRequest,
-    Part,
     Regrouped,
     Scored,
-    TriageRequest,
-    TriageResult,
 )
+from tocsin.api.models.rows import Part
+from tocsin.api.models.triage import Note, NoteRequest, TriageRequest, TriageResult
 from tocsin.api.search import _after, _mark
 from tocsin.lang import kql
 from tocsin.lang.ir import Equals, Predicate, Test, all_of

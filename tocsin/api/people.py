@@ -12,14 +12,13 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from tocsin import __version__
 from tocsin.api._access import COOKIE, Caller, admin, caller, reader
 from tocsin.api._context import Context, context
-from tocsin.api.models import (
+from tocsin.api.models.notifications import Delivery, Notifications
+from tocsin.api.models.people import (
     AuditEntry,
-    Delivery,
     Key,
     KeyDraft,
     Me,
     NewKey,
-    Notifications,
     Setup,
     SetupRequest,
     SignIn,

@@ -17,12 +17,10 @@ from tocsin.api import _asked, _rows, _suppress
 from tocsin.api._access import Caller, admin, analyst, reader
 from tocsin.api._context import Context, context
 from tocsin.api._triage import change as change_triage
-from tocsin.api.models import (
+from tocsin.api.models.rules import (
     EvidenceCase,
     ExceptionDraft,
     ExceptionPreview,
-    Filter,
-    HistogramPage,
     ListTable,
     RuleChange,
     RuleDetail,
@@ -31,9 +29,9 @@ from tocsin.api.models import (
     RuleFolder,
     RulePreview,
     RulesPage,
-    TriageChange,
-    TriageRequest,
 )
+from tocsin.api.models.search import Filter, HistogramPage
+from tocsin.api.models.triage import TriageChange, TriageRequest
 from tocsin.api.search import found, page_of
 from tocsin.detect import RISK, Rule, _evidence
 from tocsin.detect._scope import of_indices

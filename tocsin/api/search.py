@@ -10,14 +10,14 @@ from fastapi import APIRouter, Depends, Query
 from tocsin.api import _asked
 from tocsin.api._access import Caller, reader
 from tocsin.api._context import Context, context
-from tocsin.api.models import (
+from tocsin.api.models._model import Of
+from tocsin.api.models.search import (
     CompleteRequest,
     FieldInfo,
     Found,
     HistogramPage,
     HistogramRequest,
     Inspect,
-    Of,
     SearchPage,
     SearchRequest,
     Suggestion,

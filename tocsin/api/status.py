@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends
 from tocsin import __version__
 from tocsin.api._access import Caller, reader
 from tocsin.api._context import Context, context
-from tocsin.api.models import Listener, Source, SourcesPage, StatusPage
+from tocsin.api.models.status import Listener, Source, SourcesPage, StatusPage
 from tocsin.event import time
 from tocsin.event.time import DAY, SECOND
 from tocsin.lang.ir import TRUE, Equals, Test
