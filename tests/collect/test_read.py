@@ -206,14 +206,37 @@ def test_csv_keeps_its_header_and_quoted_newlines(tmp_path: Path) -> None:
     assert chunk.origin.record == 0
 
 
-def test_csv_with_a_quote_that_is_never_closed_stays_bounded() -> None:
+def test_csv_with_a_quote_that_is_never_closed_is_read_line_by_line() -> None:
+    """Only the line with the quote is hurt; it is alone in its piece, so that nobody joins it with what follows."""
+    cutter = Cutter("csv", limit=1000)
+    pieces = cutter.feed(b'a,b,c\n1,2,3\n1,"x\n' + b"y,z,w\n" * 5_000) + cutter.finish()
+    assert [piece.payload for piece in pieces[:2]] == [b"1,2,3\n", b'1,"x\n']
+    assert b"".join(piece.payload for piece in pieces[2:]) == b"y,z,w\n" * 5_000
+    assert pieces[-1].after == 5_002
+    assert cutter.cut == 0
+
+
+def test_csv_without_an_end_of_line_stays_bounded() -> None:
     cutter = Cutter("csv", limit=1000)
     pieces = cutter.feed(b"a,b,c\n1,2,3\n")
     for _ in range(40):
         pieces += cutter.feed(b'1,"' + b"x" * 50_000 + b"\n" + b"y,z\n" * 5_000)
     pieces += cutter.finish()
-    assert len(pieces) > 1
-    assert cutter.offset > 2_500_000
+    assert max(len(piece.payload) for piece in pieces) < 200_000
+    assert cutter.offset == 12 + 40 * 70_004
+    assert cutter.cut == 40
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+def test_csv_is_cut_alike_however_it_comes(size: int) -> None:
+    data = b'n,"m\nore"\n1,"one\ntwo"\n2,5" disk\n3,"a ""b""\n",\n4,"open\n5,c\n'
+    cutter = Cutter("csv", limit=100)
+    pieces = [piece for at in range(0, len(data), size) for piece in cutter.feed(data[at : at + size])]
+    pieces += cutter.finish()
+    assert cutter.header == 'n,"m\nore"\n'
+    assert b"".join(piece.payload for piece in pieces) == data[10:]
+    assert (pieces[-1].end, pieces[-1].after) == (len(data), 5)
+    assert all(piece.payload == data[piece.offset : piece.end] for piece in pieces)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tocsin.event import records
-from tocsin.event.records import TooWideError, explode, length_prefixed, with_lengths
+from tocsin.event.records import TooWideError, csv_records, explode, length_prefixed, with_lengths
 
 
 def test_nested_and_dotted_names_are_one_column() -> None:
@@ -61,3 +61,41 @@ def test_lengths_keep_any_bytes(payload: list[bytes]) -> None:
 def test_a_tail_that_was_cut_off_is_given_as_it_is(cut: bytes) -> None:
     first, _ = length_prefixed(with_lengths([b"one"]) + cut)
     assert first == b"one"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (b"1,a\n2,b", [(b"1,a", True), (b"2,b", True)]),
+        (b'1,"a\n\nb"\n2,c', [(b'1,"a\n\nb"', True), (b"2,c", True)]),
+        (b'1,"a ""b\n""",\n2,c', [(b'1,"a ""b\n""",', True), (b"2,c", True)]),
+        (b'5" disk,x\n3,"c"', [(b'5" disk,x', True), (b'3,"c"', True)]),
+        (b'"a","b\nc","d\ne"\r\nf', [(b'"a","b\nc","d\ne"\r', True), (b"f", True)]),
+        (b'1,"a\n2,b', [(b'1,"a', False), (b"2,b", True)]),
+        (
+            b'1,"' + b"x" * 90 + b"\n" + b"y" * 9 + b'"\n2,b',
+            [(b'1,"' + b"x" * 90, False), (b"y" * 9 + b'"', True), (b"2,b", True)],
+        ),
+        (b"", [(b"", True)]),
+    ],
+)
+def test_csv_records_end_where_their_quotes_do(text: bytes, wanted: list[tuple[bytes, bool]]) -> None:
+    assert list(csv_records(text.split(b"\n"), 100)) == wanted
+
+
+def test_a_csv_record_that_more_lines_may_close_waits_for_them() -> None:
+    lines = [b"1,a", b'2,"b', b"c"]
+    assert list(csv_records(lines, 100, ahead=0)) == [(b"1,a", True)]
+    assert [record for record, _ in csv_records(lines, 100, ahead=95)] == lines
+
+
+def test_lines_that_close_and_open_a_quote_are_looked_at_once() -> None:
+    """Each of them could begin a record that ends nowhere."""
+    lines = [b'"a'] + [b'a",b,"c'] * 200_000
+    assert [record for record, _ in csv_records(lines, 1 << 20)] == lines
+
+
+@given(st.lists(st.text('a,"\n\r'), max_size=20).map("\n".join), st.integers(0, 40))
+def test_csv_records_lose_no_byte(text: str, limit: int) -> None:
+    lines = text.encode().split(b"\n")
+    assert b"\n".join(record for record, _ in csv_records(lines, limit)) == text.encode()

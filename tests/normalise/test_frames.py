@@ -125,3 +125,20 @@ def test_frames_keep_their_order() -> None:
     parsed = read([frame(b"a\nb", "lines"), frame(b"", "lines"), frame(b"c", "lines")])
     assert parsed.frames == [0, 0, 2]
     assert parsed.spans == [(0, 2), (2, 2), (2, 3)]
+
+
+def test_a_quoted_newline_keeps_a_csv_record_whole() -> None:
+    rows = b'1,"one\r\ntwo, ""three"""\r\n\r\n2,5" disk\n3,"open\n4,d\n'
+    parsed = read([frame(b'n,"m\nore"\n' + rows, "csv")])
+    assert parsed.documents[:2] == [{"n": "1", "m\nore": 'one\r\ntwo, "three"'}, {"n": "2", "m\nore": '5" disk'}]
+    assert parsed.reasons == {2: "broken CSV"}
+    assert parsed.documents[3] == {"n": "4", "m\nore": "d"}
+    assert parsed.numbers == [0, 1, 2, 3]
+    assert parsed.originals[0] == '1,"one\r\ntwo, ""three"""'
+
+
+def test_a_csv_record_is_known_by_where_it_begins() -> None:
+    payload = b'1,"a\nb"\n2,c\n'
+    whole = frame(payload, "csv", header="n,m", fingerprint="f", offset=100, agent="a")
+    second = frame(payload[8:], "csv", header="n,m", fingerprint="f", offset=108, agent="a")
+    assert read([whole]).ids[1] == read([second]).ids[0]

@@ -24,7 +24,7 @@ import orjson
 
 from tocsin.collect._packed import CHUNK, UnreadableError, as_utf8, decompressed
 from tocsin.errors import quoted
-from tocsin.event.records import Chunk, Format, Origin, with_lengths
+from tocsin.event.records import Chunk, Format, Origin, csv_records, with_lengths
 from tocsin.metrics import counter
 
 FINGERPRINT: Final = 1024
@@ -140,14 +140,10 @@ class Cutter:
         whole = self._whole(data)
         pieces = self._records(data[:whole]) if whole else []
         self._rest = data[whole:]
-        if len(self._rest) > self.limit and self.kind != "csv":
+        if len(self._rest) > self.limit:
             pieces.append(self._too_long(self._rest))
             self._rest = b""
             self._skipping = True
-        elif len(self._rest) > self.limit + CHUNK:
-            # A quote that is never closed: the rest is taken line by line.
-            pieces += self._records(self._rest + b"\n", spare=1)
-            self._rest = b""
         return pieces
 
     def finish(self) -> list[Piece]:
@@ -163,7 +159,7 @@ class Cutter:
                 return []
             return [self._piece(with_lengths([rest[: self.limit]]), 1, len(rest))]
         pieces = self._records(rest)
-        if pieces:
+        if pieces and not rest.endswith(b"\n"):
             # The newline of the payload is not the file's.
             pieces[-1] = pieces[-1]._replace(end=pieces[-1].end - 1)
             self.offset -= 1
@@ -172,40 +168,38 @@ class Cutter:
     def _whole(self, data: bytes) -> int:
         """How many bytes are whole records."""
         end = data.rfind(b"\n") + 1
-        if self.kind == "csv" and end and b'"' in data:
-            # A quoted value may hold newlines: a record ends where the quotes so far are paired.
-            quotes, at, end = 0, 0, 0
-            for line in data.splitlines(keepends=True):
-                quotes += line.count(b'"')
-                at += len(line)
-                if quotes % 2 == 0 and line.endswith(b"\n"):
-                    end = at
+        if self.kind == "csv" and b'"' in data[:end]:
+            # A quoted value may hold newlines: what is open may be closed by what comes.
+            records = csv_records(data[: end - 1].split(b"\n"), self.limit, ahead=len(data) - end)
+            return sum(len(record) + 1 for record, _ in records)
         return end
 
-    def _records(self, data: bytes, *, spare: int = 0) -> list[Piece]:
-        """Pieces of whole lines; `spare` bytes at the end of `data` are not the file's."""
+    def _records(self, data: bytes) -> list[Piece]:
+        """Pieces of whole lines."""
         lines = data.split(b"\n")
         if not lines[-1]:
             lines.pop()
         if self.kind == "zeek" and (self._heading or data.startswith(b"#") or b"\n#" in data):
             return self._zeek(lines)
         if self.kind == "csv":
+            return self._csv(lines)
+        return self._pieces(lines)
+
+    def _csv(self, lines: list[bytes]) -> list[Piece]:
+        """The header line is no record; a line whose quote is never closed is alone, since what follows is not its."""
+        pieces: list[Piece] = []
+        plain: list[bytes] = []
+        for record, closed in csv_records(lines, self.limit):
             if self.header is None:
-                while lines and (not lines[0] or lines[0].isspace()):
-                    self.offset += len(lines.pop(0)) + 1
-                if not lines:
-                    return []
-                head = lines.pop(0)
-                self.offset += len(head) + 1
-                self.header = _text(head[:_MOST_HEADER].rstrip(b"\r")) + "\n"
-            if b'"' in data:
-                lines = _logical(lines)
-        pieces = self._pieces(lines)
-        if pieces and spare:
-            last = pieces.pop()
-            pieces.append(last._replace(payload=last.payload[:-spare], end=last.end - spare))
-            self.offset -= spare
-        return pieces
+                self.offset += len(record) + 1
+                if record and not record.isspace():
+                    self.header = _text(record[:_MOST_HEADER].rstrip(b"\r")) + "\n"
+            elif closed:
+                plain.append(record)
+            else:
+                pieces += [*self._pieces(plain), *self._pieces([record])]
+                plain = []
+        return pieces + self._pieces(plain)
 
     def _pieces(self, lines: list[bytes]) -> list[Piece]:
         """Pieces of about `CHUNK` bytes; a line longer than `limit` is alone, since the next is not beside what is
@@ -361,19 +355,6 @@ def _groups(lines: list[bytes], limit: int) -> Iterator[list[bytes]]:
             group, size = [], 0
     if group:
         yield group
-
-
-def _logical(lines: list[bytes]) -> list[bytes]:
-    """CSV lines, with those joined that a quoted newline parts."""
-    out: list[bytes] = []
-    quotes = 0
-    for line in lines:
-        if quotes % 2:
-            out[-1] += b"\n" + line
-        else:
-            out.append(line)
-        quotes += line.count(b'"')
-    return out
 
 
 def _text(data: bytes) -> str:

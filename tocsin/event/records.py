@@ -7,6 +7,7 @@ these into batches.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
@@ -19,7 +20,7 @@ from typing import Any, Final, Literal, NamedTuple
 #   zeek       Zeek TSV lines; `Origin.header` holds the file's # lines
 #   evtx       one record of a Windows event log a line, as the `evtx` parser's JSON
 #   xml        Windows events as XML, length-prefixed as in syslog
-#   csv        lines; `Origin.header` holds the header line
+#   csv        lines, a quoted value may hold their ends (`csv_records`); `Origin.header` holds the header line
 Format = Literal["ndjson", "bulk", "lines", "syslog", "zeek", "evtx", "xml", "csv"]
 
 
@@ -174,3 +175,35 @@ def length_prefixed(payload: bytes) -> Iterator[bytes]:
 def with_lengths(records: Sequence[bytes]) -> bytes:
     """The inverse of `length_prefixed`."""
     return b"".join(part for record in records for part in (len(record).to_bytes(4, "big"), record))
+
+
+# RFC 4180, and what is written all the same: a quote within a value that did not begin with one (5" disk) is a letter.
+_CELLS: Final = rb'(?:,(?:"(?:[^"]++|"")*+"[^,]*+|[^",][^,]*+)?+)*+'
+_CLOSED: Final = re.compile(rb'(?:"(?:[^"]++|"")*+"[^,]*+|[^",][^,]*+)?+' + _CELLS, re.DOTALL)
+_CLOSES: Final = re.compile(rb'(?:[^"]++|"")*+"[^,]*+' + _CELLS, re.DOTALL)
+
+
+def csv_records(lines: Sequence[bytes], limit: int, *, ahead: int | None = None) -> Iterator[tuple[bytes, bool]]:
+    """The records of comma-separated lines (without their LF), and whether all their quotes are closed.
+
+    A quoted value may hold line ends. Where it is not closed within `limit` bytes, each of the lines looked through is
+    a record of its own, so that nothing is looked through over and over. `ahead` says that more lines follow, and how
+    much of the next is there: a record that they may close is then not given, nor what comes after it.
+    """
+    at = looked = 0
+    while at < len(lines):
+        line, end = lines[at], at + 1
+        closed = b'"' not in line or _CLOSED.fullmatch(line) is not None
+        if not closed and at >= looked:
+            size = len(line)
+            while not closed and end < len(lines) and size <= limit:
+                following = lines[end]
+                size += 1 + len(following)
+                end += 1
+                closed = b'"' in following and _CLOSES.fullmatch(following) is not None
+            if ahead is not None and not closed and size + ahead <= limit:
+                return
+            if not closed or size > limit:
+                closed, looked, end = False, end, at + 1
+        yield (line if end == at + 1 else b"\n".join(lines[at:end])), closed
+        at = end

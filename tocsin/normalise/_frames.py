@@ -16,7 +16,7 @@ from typing import Any, Final
 import orjson
 
 from tocsin.event.ids import ids_with
-from tocsin.event.records import Format, Frame, Origin, length_prefixed
+from tocsin.event.records import Format, Frame, Origin, csv_records, length_prefixed
 from tocsin.normalise._tsv import Header
 
 MAX_RECORD: Final = 16 << 20
@@ -323,16 +323,22 @@ def _zeek(frame: Frame, out: Parsed) -> None:
 
 
 def _csv(frame: Frame, out: Parsed) -> None:
-    """Comma-separated lines under the header line of `Origin.header`, else of the payload's own first line."""
+    """Comma-separated records under the header of `Origin.header`, else of the payload's own first record."""
     origin = frame.chunk.origin
     identify = _identity(frame)
-    lines = list(_lines(frame.chunk.payload))
     head = origin.header
-    if head is None and lines:
-        head = lines.pop(0)[1].decode("utf-8", "replace")
-    names = _cells(head or "")
-    base = origin.record or 0
-    for number, (at, raw) in enumerate(lines):
+    names = None if head is None else _cells(head)
+    number, base = 0, origin.record or 0
+    at = following = 0
+    for record, _ in csv_records(frame.chunk.payload.split(b"\n"), MAX_RECORD):
+        at, following = following, following + len(record) + 1
+        raw = record.removesuffix(b"\r")
+        if not raw or raw.isspace():
+            continue
+        if head is None:
+            head = raw.decode("utf-8", "replace")
+            names = _cells(head)
+            continue
         text = _decoded(raw, out)
         cells = _cells(text)
         document: Document | str
@@ -343,6 +349,7 @@ def _csv(frame: Frame, out: Parsed) -> None:
         else:
             document = {name: cell for name, cell in zip(names, cells, strict=True) if cell != ""}
         _add(out, base + number, text, identify(number, at, raw), document or "no cell has a value", origin.index)
+        number += 1
 
 
 def _cells(line: str) -> list[str] | None:
