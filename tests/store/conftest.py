@@ -1,8 +1,18 @@
-"""A store of its own for each test, in chDB. The tables are made once and copied: 220 columns take half a second."""
+"""A store of its own for each test: in chDB, whose tables are made once and copied (220 columns take half a second), or
+at a `clickhouse://` address.
+
+TOCSIN_CLICKHOUSE runs all of them on a server: `clickhouse://user:password@host:port`, or `stand-in` for
+`tests/store/server.py`, which is ClickHouse's HTTP interface over chDB. Each test gets a database of its own there.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import secrets
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
@@ -15,7 +25,11 @@ from tocsin import store
 from tocsin.event.batch import BatchBuilder
 from tocsin.event.schema import HOT
 from tocsin.store import Store
+from tocsin.store._engine import connect
 
+ROOT = Path(__file__).parents[2]
+ACCOUNT = "tocsin:it's @ \\ secret"
+SPELT = "tocsin:it%27s%20%40%20%5C%20secret"
 NOW = 1_700_000_000_000_000
 Make = Callable[..., pa.RecordBatch]
 
@@ -32,9 +46,43 @@ def folder(template: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(template, tmp_path / "store", symlinks=True))
 
 
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server, up to the database's name."""
+    given = os.environ.get("TOCSIN_CLICKHOUSE", "")
+    if "://" in given:
+        yield given.rstrip("/")
+        return
+    words = [sys.executable, "-m", "tests.store.server", str(tmp_path_factory.mktemp("server") / "db"), ACCOUNT]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    assert process.stdout is not None
+    try:
+        yield f"clickhouse://{SPELT}@127.0.0.1:{process.stdout.readline().strip()}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
 @pytest.fixture
-def held(folder: Path) -> Iterator[Store]:
-    with store.open(f"chdb://{folder}") as opened:
+def address(server: str) -> Iterator[str]:
+    """The address of an empty database."""
+    name = f"tocsin_{secrets.token_hex(6)}"
+    with contextlib.closing(connect(f"{server}/default")) as engine:
+        engine.command(f"CREATE DATABASE {name}")
+        yield f"{server}/{name}"
+        engine.command(f"DROP DATABASE {name}")
+
+
+@pytest.fixture
+def held(request: pytest.FixtureRequest) -> Iterator[Store]:
+    """An empty store: embedded, or on the server that TOCSIN_CLICKHOUSE names."""
+    if not os.environ.get("TOCSIN_CLICKHOUSE"):
+        place = f"chdb://{request.getfixturevalue('folder')}"
+    elif "folder" in request.fixturenames:
+        pytest.skip("of the embedded store")
+    else:
+        place = request.getfixturevalue("address")
+    with store.open(place) as opened:
         yield opened
 
 

@@ -31,6 +31,7 @@ def test_old_months_go_and_odd_times_go_by_their_arrival(held: Store, events: Ma
     assert held.unseen(batch).tolist() == [True, False, False, True]
 
 
+@pytest.mark.usefixtures("folder")  # a server merges as it sees fit
 def test_merges_wait_while_events_wait_until_there_are_many_parts(
     held: Store, events: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -181,6 +181,7 @@ def test_what_the_store_refuses_is_an_error_of_the_query(held: Store) -> None:
         engine.rows("SELECT nobody FROM events")
 
 
+@pytest.mark.usefixtures("folder")
 def test_two_stores_at_once_are_refused(held: Store, tmp_path: object) -> None:
     with pytest.raises(Exception, match="store"):
         store.open(f"chdb://{tmp_path}/other")

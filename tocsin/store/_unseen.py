@@ -26,7 +26,8 @@ BITS: Final = 10
 PROBES: Final = 7
 FIRST: Final = 1 << 18
 _HOUR: Final = 3_600_000_000
-_ASKED: Final = 4_000
+# 128 KiB of ids at the most: a server takes no longer parameter (http_max_field_value_size).
+_ASKED: Final = 3_000
 _NIBBLES: Final = np.full(256, 255, dtype=np.uint8)
 for _value, _digits in enumerate(zip("0123456789abcdef", "0123456789ABCDEF", strict=True)):
     for _digit in _digits:
