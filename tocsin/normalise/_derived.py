@@ -26,7 +26,7 @@ _CANONICAL: Final = {
 }
 _URL: Final = ("scheme", "domain", "port", "path", "query", "extension")
 _FLOW: Final = ("source.ip", "source.port", "destination.ip", "destination.port", "network.transport")
-_PROCESS: Final = {
+PROCESS_COLUMNS: Final = {
     "host": "host.name",
     "entity_id": "process.entity_id",
     "parent": "process.parent.entity_id",
@@ -101,7 +101,7 @@ def processes(batch: pa.RecordBatch) -> pa.RecordBatch:
     if not starts:
         return nobody
     taken = taken.take(pa.array(starts))
-    arrays = [taken.column(_PROCESS[field.name]).cast(field.type) for field in PROCESS_SCHEMA]
+    arrays = [taken.column(PROCESS_COLUMNS[field.name]).cast(field.type) for field in PROCESS_SCHEMA]
     return pa.RecordBatch.from_arrays(arrays, schema=PROCESS_SCHEMA)
 
 

@@ -7,24 +7,10 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
+from tocsin.normalise._derived import PROCESS_COLUMNS
 from tocsin.normalise._windows_codes import SECURITY, SYSMON, SYSMON_LINUX
 from tocsin.ports import PROCESS_SCHEMA
 
-_COLUMNS: Final = {
-    "host": "host.name",
-    "entity_id": "process.entity_id",
-    "parent": "process.parent.entity_id",
-    "start": "@timestamp",
-    "pid": "process.pid",
-    "name": "process.name",
-    "executable": "process.executable",
-    "command_line": "process.command_line",
-    "canonical": "tocsin.canonical.command_line",
-    "user": "user.name",
-    "event": "tocsin.id",
-    "parent_pid": "process.parent.pid",
-    "parent_executable": "process.parent.executable",
-}
 _STARTS: Final = ((SYSMON, "1"), (SYSMON_LINUX, "1"), (SECURITY, "4688"))
 
 
@@ -39,7 +25,7 @@ def processes(batch: pa.RecordBatch) -> pa.RecordBatch:
     rows = pa.array(np.flatnonzero(wanted & there))
     arrays = []
     for field in PROCESS_SCHEMA:
-        array = batch.column(_COLUMNS[field.name]).take(rows)
+        array = batch.column(PROCESS_COLUMNS[field.name]).take(rows)
         arrays.append(array if array.type == field.type else array.cast(field.type))
     return pa.RecordBatch.from_arrays(arrays, schema=PROCESS_SCHEMA)
 

@@ -17,3 +17,9 @@ def next_revision(session: Session, name: str) -> int:
     row.value = int(row.value) + 1
     row.changed = time.now()
     return int(row.value)
+
+
+def revision(session: Session, name: str) -> int:
+    """How many changes there have been."""
+    row = session.get(SettingRow, name)
+    return 0 if row is None else int(row.value)

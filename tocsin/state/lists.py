@@ -11,8 +11,8 @@ from tocsin.event import time
 from tocsin.lang import lists
 from tocsin.lang.lists import ListTable
 from tocsin.state._database import Database
-from tocsin.state._models import ListRow, SettingRow
-from tocsin.state._revision import next_revision
+from tocsin.state._models import ListRow
+from tocsin.state._revision import next_revision, revision
 
 _VERSION = "lists.version"
 
@@ -36,8 +36,7 @@ class Lists:
     def version(self) -> int:
         """How many changes there have been."""
         with self._database.read() as session:
-            row = session.get(SettingRow, _VERSION)
-            return 0 if row is None else int(row.value)
+            return revision(session, _VERSION)
 
     def table(self, shipped: ListTable) -> ListTable:
         """The lists as they hold: those that somebody edited in place of the shipped ones."""

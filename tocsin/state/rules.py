@@ -10,8 +10,8 @@ from sqlalchemy import delete, or_, select
 from tocsin.errors import ConflictError, UsageError, quoted
 from tocsin.event import time
 from tocsin.state._database import Database
-from tocsin.state._models import CustomRuleRow, ExceptionRow, RuleRow, SettingRow
-from tocsin.state._revision import next_revision
+from tocsin.state._models import CustomRuleRow, ExceptionRow, RuleRow
+from tocsin.state._revision import next_revision, revision
 
 _VERSION = "rules.version"
 
@@ -51,8 +51,7 @@ class Rules:
     def version(self) -> int:
         """How many changes there have been."""
         with self._database.read() as session:
-            row = session.get(SettingRow, _VERSION)
-            return 0 if row is None else int(row.value)
+            return revision(session, _VERSION)
 
     def enabled(self) -> dict[str, bool]:
         """Rules that somebody switched on or off."""

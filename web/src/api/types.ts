@@ -70,4 +70,3 @@ export type Document = Record<string, unknown>
 export type Role = Me['role']
 export type Verdict = NonNullable<Triage['verdict']>
 export type TriageStatus = Triage['status']
-export type AlertSeverity = AlertRow['severity']
