@@ -9,8 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from concurrent.futures import Future
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from tocsin.errors import BusyError, ConfigError
 from tocsin.event.records import Chunk, Frame, Origin
 from tocsin.journal import _layout, _reader, _requests, _writer
 from tocsin.journal.file import FileReader, FileWriter, JournalError, lane_of, open_reader, open_writer
+from tocsin.ports import Appended
 
 ORIGIN = Origin("bulk", key="k1", peer="10.0.0.1")
 SMALL = 1 << 20
@@ -32,6 +32,11 @@ def chunk(payload: bytes, **origin: object) -> Chunk:
 def noise(size: int) -> bytes:
     """What does not compress."""
     return os.urandom(size)
+
+
+def append_now(writer: FileWriter, chunks: Sequence[Chunk], *, lane_key: str, request: bytes | None = None) -> Appended:
+    """`append` for those without an event loop."""
+    return asyncio.run(writer.append(chunks, lane_key=lane_key, request=request))
 
 
 @pytest.fixture
@@ -76,7 +81,7 @@ def test_gives_back_what_was_appended(writer: FileWriter, reader: FileReader) ->
         chunk(b"\x00\xff\n" * 1000),
         Chunk("zeek", b"1\t2\n", Origin("file", path="/x/ä.log", header="#separator \\x09\n", record=7, offset=0)),
     ]
-    appended = writer.append_now(chunks, lane_key="a")
+    appended = append_now(writer, chunks, lane_key="a")
     assert appended == (lane_of("a", 16), 0, False)
     frames = everything(reader)
     assert [frame.chunk for frame in frames] == chunks
@@ -86,14 +91,14 @@ def test_gives_back_what_was_appended(writer: FileWriter, reader: FileReader) ->
 
 
 def test_a_path_that_is_no_unicode_is_kept_readable(writer: FileWriter, reader: FileReader) -> None:
-    writer.append_now([chunk(b"x", path=os.fsdecode(b"/x/\xff.log"))], lane_key="a")
+    append_now(writer, [chunk(b"x", path=os.fsdecode(b"/x/\xff.log"))], lane_key="a")
     assert [frame.chunk.origin.path for frame in everything(reader)] == ["/x/\\udcff.log"]
 
 
 def test_lanes_are_spread_and_each_keeps_its_order(writer: FileWriter, reader: FileReader) -> None:
     for number in range(200):
         writer_key = f"host-{number % 40}"
-        writer.append_now([chunk(b"%d" % number, peer=writer_key)], lane_key=writer_key)
+        append_now(writer, [chunk(b"%d" % number, peer=writer_key)], lane_key=writer_key)
     frames = everything(reader, max_bytes=10)
     assert len(frames) == 200
     assert len({frame.lane for frame in frames}) > 8
@@ -134,7 +139,7 @@ def test_an_append_returns_after_its_sync(folder: Path, monkeypatch: pytest.Monk
     with open_writer(folder) as writer, open_reader(folder) as reader:
         monkeypatch.setattr(os, "fdatasync", held)
         taken: list[object] = []
-        thread = threading.Thread(target=lambda: taken.append(writer.append_now([chunk(b"x")], lane_key="a")))
+        thread = threading.Thread(target=lambda: taken.append(append_now(writer, [chunk(b"x")], lane_key="a")))
         thread.start()
         thread.join(0.2)
         assert taken == []
@@ -147,7 +152,7 @@ def test_an_append_returns_after_its_sync(folder: Path, monkeypatch: pytest.Monk
 
 def test_a_replay_has_the_same_edges(folder: Path, writer: FileWriter) -> None:
     for number in range(50):
-        writer.append_now([chunk(b"%04d" % (4 * number + i)) for i in range(4)], lane_key="a")
+        append_now(writer, [chunk(b"%04d" % (4 * number + i)) for i in range(4)], lane_key="a")
     lane = lane_of("a", 16)
     before = []
     with open_reader(folder, lanes=[lane]) as reader:
@@ -165,7 +170,7 @@ def test_a_replay_has_the_same_edges(folder: Path, writer: FileWriter) -> None:
 
 
 def test_a_stretch_is_bounded_within_an_append(writer: FileWriter, reader: FileReader) -> None:
-    writer.append_now([chunk(noise(1000)) for _ in range(10)], lane_key="a")
+    append_now(writer, [chunk(noise(1000)) for _ in range(10)], lane_key="a")
     lane = lane_of("a", 16)
     sizes = []
     while (found := reader.stretch(lane, max_bytes=2500)) is not None:
@@ -175,14 +180,14 @@ def test_a_stretch_is_bounded_within_an_append(writer: FileWriter, reader: FileR
 
 
 def test_one_frame_comes_however_large(writer: FileWriter, reader: FileReader) -> None:
-    writer.append_now([chunk(noise(100_000))], lane_key="a")
+    append_now(writer, [chunk(noise(100_000))], lane_key="a")
     assert [len(frame.chunk.payload) for frame in everything(reader, max_bytes=10)] == [100_000]
 
 
 def test_stretches_passed_out_of_turn_wait(folder: Path, writer: FileWriter) -> None:
     lane = lane_of("a", 16)
     for number in range(3):
-        writer.append_now([chunk(b"%d" % number)], lane_key="a")
+        append_now(writer, [chunk(b"%d" % number)], lane_key="a")
     with open_reader(folder) as reader:
         first, second, third = (reader.stretch(lane, max_bytes=1) for _ in range(3))
         assert first and second and third
@@ -228,7 +233,7 @@ def test_refuses_an_address_that_is_no_folder(address: str) -> None:
 def test_waits_for_what_is_new(folder: Path, writer: FileWriter, reader: FileReader) -> None:
     assert everything(reader) == []
     assert not reader.wait(0.05)
-    writer.append_now([chunk(b"x")], lane_key="a")
+    append_now(writer, [chunk(b"x")], lane_key="a")
     assert reader.wait(0)
     assert reader.wait(0), "it has not been read"
     assert len(everything(reader)) == 1
@@ -241,17 +246,17 @@ def test_waits_for_what_is_new(folder: Path, writer: FileWriter, reader: FileRea
 def test_segments_that_all_lanes_have_passed_are_deleted(folder: Path) -> None:
     with open_writer(folder, segment_bytes=20_000) as writer, open_reader(folder) as reader:
         for number in range(40):
-            writer.append_now([chunk(noise(3_000))], lane_key=str(number % 5))
+            append_now(writer, [chunk(noise(3_000))], lane_key=str(number % 5))
         assert len(list(folder.glob("*.seg"))) > 5
         assert writer.clean() == 0
         assert len(everything(reader)) == 40
         writer.clean()
         assert len(list(folder.glob("*.seg"))) == 1
-        writer.append_now([chunk(b"more")], lane_key="1")
+        append_now(writer, [chunk(b"more")], lane_key="1")
         assert payloads(everything(reader)) == [b"more"]
     with open_writer(folder) as writer, open_reader(folder) as reader:
         assert everything(reader) == []
-        assert writer.append_now([chunk(b"x")], lane_key="1").position == 9
+        assert append_now(writer, [chunk(b"x")], lane_key="1").position == 9
 
 
 def test_a_full_journal_takes_nothing_and_says_so(folder: Path) -> None:
@@ -259,24 +264,24 @@ def test_a_full_journal_takes_nothing_and_says_so(folder: Path) -> None:
         taken = 0
         with pytest.raises(BusyError, match="full") as busy:
             for _ in range(1000):
-                writer.append_now([chunk(noise(10_000))], lane_key="a")
+                append_now(writer, [chunk(noise(10_000))], lane_key="a")
                 taken += 1
         assert busy.value.retry_after > 0
         assert sum(path.stat().st_size for path in folder.glob("*.seg")) <= SMALL
         assert len(everything(reader)) == taken > 80
         writer.clean()
-        writer.append_now([chunk(noise(10_000))], lane_key="a")
+        append_now(writer, [chunk(noise(10_000))], lane_key="a")
         assert len(everything(reader)) == 1
 
 
 def test_a_disk_that_is_nearly_full_is_left_alone(folder: Path) -> None:
     with open_writer(folder, min_free=1 << 60) as writer, pytest.raises(BusyError, match="free"):
-        writer.append_now([chunk(b"x")], lane_key="a")
+        append_now(writer, [chunk(b"x")], lane_key="a")
 
 
 def test_what_can_never_fit_is_an_error(folder: Path) -> None:
     with open_writer(folder, max_bytes=SMALL) as writer, pytest.raises(JournalError, match="max_bytes"):
-        writer.append_now([chunk(noise(SMALL))], lane_key="a")
+        append_now(writer, [chunk(noise(SMALL))], lane_key="a")
 
 
 @pytest.mark.parametrize(
@@ -285,7 +290,7 @@ def test_what_can_never_fit_is_an_error(folder: Path) -> None:
 def test_a_failing_disk_takes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int) -> None:
     real = getattr(os, call)
     with open_writer(folder) as writer, open_reader(folder) as reader:
-        writer.append_now([chunk(b"before")], lane_key="a")
+        append_now(writer, [chunk(b"before")], lane_key="a")
 
         def failing(descriptor: int, *parts: list[bytes]) -> None:
             for part in parts:
@@ -294,10 +299,10 @@ def test_a_failing_disk_takes_nothing(folder: Path, monkeypatch: pytest.MonkeyPa
 
         monkeypatch.setattr(os, call, failing)
         with pytest.raises(BusyError, match="disk refused"):
-            writer.append_now([chunk(b"lost")], lane_key="a", request=b"r")
+            append_now(writer, [chunk(b"lost")], lane_key="a", request=b"r")
         monkeypatch.setattr(os, call, real)
         writer._mend()  # as the committing thread does each second
-        assert not writer.append_now([chunk(b"after")], lane_key="a", request=b"r").repeated
+        assert not append_now(writer, [chunk(b"after")], lane_key="a", request=b"r").repeated
         assert payloads(everything(reader)) == [b"before", b"after"]
         assert reader.damaged.maxlen and not reader.damaged
 
@@ -305,10 +310,11 @@ def test_a_failing_disk_takes_nothing(folder: Path, monkeypatch: pytest.MonkeyPa
 def test_a_lane_far_behind_loses_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_reader, "_QUEUE", 10)
     with open_writer(folder, lanes=4, segment_bytes=20_000) as writer:
-        for number in range(3_000):
-            body, raw = _layout.encode([chunk(b"%d" % number)])
-            lane = lane_of(str(number % 7), 4)
-            writer._enqueue(_writer._Waiting(body, raw, 1, lane, None, Future(), None))
+
+        async def all_at_once() -> None:
+            await asyncio.gather(*(writer.append([chunk(b"%d" % n)], lane_key=str(n % 7)) for n in range(3_000)))
+
+        asyncio.run(all_at_once())
     with open_reader(folder) as reader:
         # One lane is read to its end while the others wait, then the next.
         frames = everything(reader, max_bytes=100)
@@ -324,9 +330,9 @@ def test_a_lane_far_behind_loses_nothing(folder: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize("cut", [1, 10, 71, 72, 73, 100, 5_000])
 def test_a_torn_end_is_cut_off(folder: Path, cut: int) -> None:
     with open_writer(folder) as writer:
-        writer.append_now([chunk(b"kept")], lane_key="a")
+        append_now(writer, [chunk(b"kept")], lane_key="a")
         size = segment(folder).stat().st_size
-        writer.append_now([chunk(noise(6_000))], lane_key="a")
+        append_now(writer, [chunk(noise(6_000))], lane_key="a")
     # As if it had ended within the second write: that was never synced, and nobody was told.
     os.truncate(segment(folder), min(size + cut, segment(folder).stat().st_size - 1))
     descriptor = os.open(folder / "synced", os.O_RDWR)
@@ -334,16 +340,16 @@ def test_a_torn_end_is_cut_off(folder: Path, cut: int) -> None:
     os.close(descriptor)
     with open_writer(folder) as writer, open_reader(folder) as reader:
         assert segment(folder).stat().st_size == size
-        writer.append_now([chunk(b"next")], lane_key="a")
+        append_now(writer, [chunk(b"next")], lane_key="a")
         assert payloads(everything(reader)) == [b"kept", b"next"]
 
 
 def test_an_empty_last_segment_is_a_torn_end(folder: Path) -> None:
     with open_writer(folder) as writer:
-        writer.append_now([chunk(b"kept")], lane_key="a")
+        append_now(writer, [chunk(b"kept")], lane_key="a")
     (folder / _layout.name(2)).touch()
     with open_writer(folder) as writer, open_reader(folder) as reader:
-        assert writer.append_now([chunk(b"next")], lane_key="a").position == 1
+        assert append_now(writer, [chunk(b"next")], lane_key="a").position == 1
         assert payloads(everything(reader)) == [b"kept", b"next"]
 
 
@@ -352,7 +358,7 @@ def test_damage_in_the_middle_is_reported_and_skipped(folder: Path, where: str) 
     with open_writer(folder) as writer:
         ends = []
         for number in range(5):
-            writer.append_now([chunk(b"%d" % number * 2_000)], lane_key="a")
+            append_now(writer, [chunk(b"%d" % number * 2_000)], lane_key="a")
             ends.append(segment(folder).stat().st_size)
     at = ends[1] + {"magic": 0, "length": 14, "body": 80}[where]
     with segment(folder).open("r+b") as file:
@@ -365,50 +371,50 @@ def test_damage_in_the_middle_is_reported_and_skipped(folder: Path, where: str) 
         assert sum(damage.length for damage in reader.damaged) == ends[2] - ends[1]
     with open_writer(folder) as writer, open_reader(folder) as reader:
         assert len(writer.damaged) == 1
-        assert writer.append_now([chunk(b"x")], lane_key="a").position == 5
+        assert append_now(writer, [chunk(b"x")], lane_key="a").position == 5
         assert payloads(everything(reader)) == [b"x"]
 
 
 def test_a_damaged_head_hides_no_entry(folder: Path) -> None:
     with open_writer(folder, segment_bytes=20_000) as writer:
         for number in range(30):
-            writer.append_now([chunk(b"%d" % number + noise(3_000))], lane_key="a")
+            append_now(writer, [chunk(b"%d" % number + noise(3_000))], lane_key="a")
     for path in (folder / _layout.name(2), segment(folder)):
         with path.open("r+b") as file:
             file.write(b"XXXX")
     with open_writer(folder, segment_bytes=20_000) as writer, open_reader(folder) as reader:
-        assert writer.append_now([chunk(b"x")], lane_key="a").position == 30
+        assert append_now(writer, [chunk(b"x")], lane_key="a").position == 30
         assert len(everything(reader, max_bytes=7_000)) == 31
 
 
 def test_positions_are_never_given_twice(folder: Path) -> None:
     with open_writer(folder) as writer, open_reader(folder) as reader:
-        writer.append_now([chunk(b"one")], lane_key="a")
-        writer.append_now([chunk(b"two")], lane_key="a")
+        append_now(writer, [chunk(b"one")], lane_key="a")
+        append_now(writer, [chunk(b"two")], lane_key="a")
         everything(reader)
     os.truncate(segment(folder), 0)  # the disk lost all of it
     with open_writer(folder) as writer, open_reader(folder) as reader:
-        assert writer.append_now([chunk(b"three")], lane_key="a").position == 2
+        assert append_now(writer, [chunk(b"three")], lane_key="a").position == 2
         assert payloads(everything(reader)) == [b"three"]
 
 
 def test_a_reader_goes_on_when_the_disk_lost_what_it_promised(folder: Path) -> None:
     with open_writer(folder) as writer:
-        writer.append_now([chunk(b"one")], lane_key="a")
+        append_now(writer, [chunk(b"one")], lane_key="a")
         size = segment(folder).stat().st_size
-        writer.append_now([chunk(noise(5_000))], lane_key="a")
+        append_now(writer, [chunk(noise(5_000))], lane_key="a")
     with open_reader(folder) as reader:
         assert len(everything(reader)) == 2
         os.truncate(segment(folder), size)
         with open_writer(folder) as writer:
-            writer.append_now([chunk(b"three")], lane_key="a")
+            append_now(writer, [chunk(b"three")], lane_key="a")
             assert payloads(everything(reader)) == [b"three"]
 
 
 def test_a_half_written_edge_is_none(folder: Path, writer: FileWriter) -> None:
     lane = lane_of("a", 16)
     for number in range(4):
-        writer.append_now([chunk(b"%d" % number)], lane_key="a")
+        append_now(writer, [chunk(b"%d" % number)], lane_key="a")
     with open_reader(folder) as reader:
         first = reader.stretch(lane, max_bytes=2)
         reader.stretch(lane, max_bytes=1)
@@ -424,7 +430,7 @@ def test_a_half_written_edge_is_none(folder: Path, writer: FileWriter) -> None:
 def test_a_torn_cursor_falls_back_to_the_one_before(folder: Path, writer: FileWriter, slot: int) -> None:
     lane = lane_of("a", 16)
     for number in range(5):
-        writer.append_now([chunk(b"%d" % number)], lane_key="a")
+        append_now(writer, [chunk(b"%d" % number)], lane_key="a")
     with open_reader(folder) as reader:
         for _ in range(4):
             found = reader.stretch(lane, max_bytes=1)
@@ -440,23 +446,38 @@ def test_a_torn_cursor_falls_back_to_the_one_before(folder: Path, writer: FileWr
 
 
 def test_a_request_counts_once_only_while_it_is_unanswered(writer: FileWriter, reader: FileReader) -> None:
-    first = writer.append_now([chunk(b"x")], lane_key="a", request=b"body")
+    first = append_now(writer, [chunk(b"x")], lane_key="a", request=b"body")
     writer.abandoned(first)
-    again = writer.append_now([chunk(b"x")], lane_key="a", request=b"body")
+    again = append_now(writer, [chunk(b"x")], lane_key="a", request=b"body")
     assert again == (first.lane, first.position, True)
     writer.answered(again)
-    third = writer.append_now([chunk(b"x")], lane_key="a", request=b"body")
+    third = append_now(writer, [chunk(b"x")], lane_key="a", request=b"body")
     assert not third.repeated
     writer.answered(third)
     assert len(everything(reader)) == 2
 
 
+def test_an_answer_on_its_way_is_no_mark_yet(folder: Path) -> None:
+    with open_writer(folder) as writer:
+        for _ in range(2):  # an identical request is another one at once
+            sent = append_now(writer, [chunk(b"x")], lane_key="a", request=b"sent")
+            assert not sent.repeated
+            writer.answered(sent, delivered=False)
+        gone = append_now(writer, [chunk(b"x")], lane_key="a", request=b"gone")
+        writer.answered(gone, delivered=False)
+        writer.answered(gone)
+        writer.answered(gone)  # more says nothing more
+    with open_writer(folder) as writer:  # as after a crash: the sender may not have had its answer
+        assert append_now(writer, [chunk(b"x")], lane_key="a", request=b"sent") == (*sent[:2], True)
+        assert not append_now(writer, [chunk(b"x")], lane_key="a", request=b"gone").repeated
+
+
 @pytest.mark.parametrize("other", [{"key": "k2"}, {"peer": "10.0.0.2"}])
 def test_another_sender_is_no_repeat(writer: FileWriter, other: dict[str, str]) -> None:
-    writer.abandoned(writer.append_now([chunk(b"x", key="k1", peer="10.0.0.1")], lane_key="a", request=b"body"))
+    writer.abandoned(append_now(writer, [chunk(b"x", key="k1", peer="10.0.0.1")], lane_key="a", request=b"body"))
     origin = {"key": "k1", "peer": "10.0.0.1"} | other
-    assert not writer.append_now([chunk(b"x", **origin)], lane_key="a", request=b"body").repeated
-    assert not writer.append_now([chunk(b"x")], lane_key="b", request=b"body").repeated
+    assert not append_now(writer, [chunk(b"x", **origin)], lane_key="a", request=b"body").repeated
+    assert not append_now(writer, [chunk(b"x")], lane_key="b", request=b"body").repeated
 
 
 def test_identical_requests_side_by_side_count_each_when_answered(folder: Path) -> None:
@@ -491,58 +512,61 @@ def test_a_request_that_was_cancelled_is_abandoned(folder: Path) -> None:
 
 def test_requests_are_known_after_a_restart(folder: Path) -> None:
     with open_writer(folder) as writer:
-        answered = writer.append_now([chunk(b"1")], lane_key="a", request=b"answered")
+        answered = append_now(writer, [chunk(b"1")], lane_key="a", request=b"answered")
         writer.answered(answered)
-        writer.append_now([chunk(b"2")], lane_key="a", request=b"unanswered")
+        append_now(writer, [chunk(b"2")], lane_key="a", request=b"unanswered")
     for _ in range(3):
         with open_writer(folder) as writer:
             pass
     with open_writer(folder) as writer:
-        assert writer.append_now([chunk(b"2")], lane_key="a", request=b"unanswered").repeated
-        assert not writer.append_now([chunk(b"1")], lane_key="a", request=b"answered").repeated
+        assert append_now(writer, [chunk(b"2")], lane_key="a", request=b"unanswered").repeated
+        assert not append_now(writer, [chunk(b"1")], lane_key="a", request=b"answered").repeated
 
 
 def test_requests_outlive_their_segments(folder: Path) -> None:
     with open_writer(folder, segment_bytes=20_000) as writer, open_reader(folder) as reader:
-        lost = writer.append_now([chunk(b"1")], lane_key="a", request=b"unanswered")
-        done = writer.append_now([chunk(b"1")], lane_key="a", request=b"answered")
+        lost = append_now(writer, [chunk(b"1")], lane_key="a", request=b"unanswered")
+        done = append_now(writer, [chunk(b"1")], lane_key="a", request=b"answered")
         for _ in range(20):
-            writer.append_now([chunk(noise(5_000))], lane_key="a")
+            append_now(writer, [chunk(noise(5_000))], lane_key="a")
         writer.answered(done)
         everything(reader)
         assert writer.clean() > 2
     with open_writer(folder) as writer:
-        again = writer.append_now([chunk(b"1")], lane_key="a", request=b"unanswered")
+        again = append_now(writer, [chunk(b"1")], lane_key="a", request=b"unanswered")
         assert again == (lost.lane, lost.position, True)
-        assert not writer.append_now([chunk(b"1")], lane_key="a", request=b"answered").repeated
+        assert not append_now(writer, [chunk(b"1")], lane_key="a", request=b"answered").repeated
 
 
 def test_requests_are_forgotten_in_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_writer(folder) as writer:
-        writer.append_now([chunk(b"1")], lane_key="a", request=b"old")
+        append_now(writer, [chunk(b"1")], lane_key="a", request=b"old")
     monkeypatch.setattr(_requests, "KEPT_FOR", -1_000_000)
     with open_writer(folder) as writer:
-        assert not writer.append_now([chunk(b"1")], lane_key="a", request=b"old").repeated
+        assert not append_now(writer, [chunk(b"1")], lane_key="a", request=b"old").repeated
 
 
 def test_no_more_requests_are_kept_than_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_requests, "KEPT_MOST", 3)
     with open_writer(folder) as writer:
         for number in range(6):
-            writer.append_now([chunk(b"1")], lane_key="a", request=b"%d" % number)
+            append_now(writer, [chunk(b"1")], lane_key="a", request=b"%d" % number)
     with open_writer(folder) as writer:
-        found = [writer.append_now([chunk(b"1")], lane_key="a", request=b"%d" % number).repeated for number in range(6)]
+        found = [
+            append_now(writer, [chunk(b"1")], lane_key="a", request=b"%d" % number).repeated for number in range(6)
+        ]
     assert found == [False] * 3 + [True] * 3
 
 
 def test_an_answer_nobody_told_of_is_given_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_writer, "SETTLED_WITHIN", 0.0)
     with open_writer(folder) as writer:
-        writer.append_now([chunk(b"1")], lane_key="a", request=b"r")
-        assert writer.append_now([chunk(b"1")], lane_key="a", request=b"r").repeated
+        append_now(writer, [chunk(b"1")], lane_key="a", request=b"r")
+        assert append_now(writer, [chunk(b"1")], lane_key="a", request=b"r").repeated
 
 
 KILLED = """
+import asyncio
 import sys
 from tocsin.event.records import Chunk, Origin
 from tocsin.journal.file import open_writer
@@ -552,7 +576,7 @@ with open_writer(sys.argv[1], segment_bytes=200_000, sync_ms=1) as writer:
     for number in range(first, first + 1_000_000):
         payload = b"%d " % number * (number % 400)
         chunks = [Chunk("lines", part, Origin("file")) for part in (b"%d" % number, payload)]
-        appended = writer.append_now(chunks, lane_key=str(number % 9), request=b"%d" % number)
+        appended = asyncio.run(writer.append(chunks, lane_key=str(number % 9), request=b"%d" % number))
         sys.stdout.write(f"{number} {int(appended.repeated)}\\n")
         sys.stdout.flush()
         writer.answered(appended)
@@ -607,7 +631,7 @@ with open_reader(sys.argv[1]) as reader:
 def test_a_killed_worker_sees_the_same_stretches_again(folder: Path) -> None:
     with open_writer(folder) as writer:
         for number in range(400):
-            writer.append_now([chunk(b"%06d" % number)], lane_key=str(number % 6))
+            append_now(writer, [chunk(b"%06d" % number)], lane_key=str(number % 6))
     stretches: dict[tuple[int, int], tuple[int, str]] = {}
     for round_ in range(4):
         last = ["end"] if round_ == 3 else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import threading
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ def journal(tmp_path: Path) -> Iterator[FileWriter]:
 def write(journal: FileWriter, *documents: dict[str, Any], raw: bytes = b"") -> None:
     payload = raw or b"".join(orjson.dumps(document) + b"\n" for document in documents)
     origin = Origin("bulk", peer="127.0.0.1", product="ecs.document")
-    journal.append_now([Chunk("ndjson", payload, origin)], lane_key="k")
+    asyncio.run(journal.append([Chunk("ndjson", payload, origin)], lane_key="k"))
 
 
 class Driven:

@@ -15,7 +15,6 @@ import logging
 import os
 import struct
 import zlib
-from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -68,6 +67,8 @@ class Requests:
         self._path = path
         self._standing: dict[bytes, Request] = {}  # in order of arrival
         self._places: dict[tuple[int, int], Request] = {}
+        # Answered, though the answer may still be on its way out of the process: nothing repeats them, no mark says so.
+        self._leaving: dict[tuple[int, int], Request] = {}
         self._answered: set[tuple[int, int]] = set()  # only while it is being opened
         self.covers = 0
         self._descriptor = -1
@@ -106,7 +107,8 @@ class Requests:
     def snapshot(self, covers: int, now: int) -> None:
         """Write down what stands unanswered before the place `covers`, and begin a new list of marks."""
         self._expire(now)
-        records = [self._record(_UNANSWERED, request) for request in self._places.values()]
+        unmarked = (*self._leaving.values(), *self._places.values())
+        records = [self._record(_UNANSWERED, request) for request in unmarked]
         write_whole(self._path, b"".join([_HEAD.pack(_MAGIC, covers), *records]))
         self.covers = covers
         if self._descriptor >= 0:
@@ -150,14 +152,18 @@ class Requests:
         self._forget(request)
         self._settle(request, answered=True)  # nothing stands for whoever waits: theirs is a new one
 
-    def settle(self, lane: int, position: int, *, answered: bool) -> None:
-        """The answer to the request at this place was written, or never will be."""
-        request = self._places.get((lane, position))
+    def settle(self, lane: int, position: int, *, answered: bool, delivered: bool = True) -> None:
+        """The answer to the request at this place was written, or never will be. What is not `delivered` yet is marked
+        when this is called once more."""
+        request = self._places.get((lane, position)) or self._leaving.pop((lane, position), None)
         if request is None:
             return
         if answered:
             self._forget(request)
-            os.write(self._descriptor, self._record(_ANSWERED, request))
+            if delivered:
+                os.write(self._descriptor, self._record(_ANSWERED, request))
+            else:
+                self._leaving[lane, position] = request
         self._settle(request, answered=answered)
 
     def _forget(self, request: Request) -> None:
@@ -169,10 +175,6 @@ class Requests:
     def _settle(request: Request, *, answered: bool) -> None:
         if not request.settled.done():
             request.settled.set_result(answered)
-
-    def unsettled(self) -> Iterable[Request]:
-        """Requests whose answer is still to be written."""
-        return [request for request in self._standing.values() if not request.settled.done()]
 
     def close(self) -> None:
         """Nothing more is marked."""

@@ -1,4 +1,4 @@
-"""The writing side: appends of many tasks and threads become one write and one fsync.
+"""The writing side: appends of many tasks, on any event loop, become one write and one fsync.
 
 A thread of its own commits. It takes what has gathered, gives each append its position, writes, syncs, publishes how
 far the journal is on disk, and only then lets the appends return. It gathers for twice as long as the last sync took,
@@ -15,7 +15,6 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import pairwise
@@ -59,15 +58,15 @@ def lane_of(lane_key: str, lanes: int) -> int:
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    """An append that is to be committed, and who is told: a task on an event loop, or a thread."""
+    """An append that is to be committed, and the task that is told."""
 
     body: bytes
     raw: int
     frames: int
     lane: int
     request: Request | None
-    done: Future[Appended] | asyncio.Future[Appended]
-    loop: asyncio.AbstractEventLoop | None
+    done: asyncio.Future[Appended]
+    loop: asyncio.AbstractEventLoop
 
 
 class FileWriter:
@@ -246,32 +245,10 @@ class FileWriter:
                 self.abandoned(done.result())
             raise
 
-    def append_now(self, chunks: Sequence[Chunk], *, lane_key: str, request: bytes | None = None) -> Appended:
-        """`append` for callers without an event loop: blocks until the chunks are on disk."""
-        if not chunks:
-            return self._nothing(lane_key)
-        name, body, raw = _prepare(chunks, lane_key, request)
-        mine: Request | None = None
-        if name:
-            while True:
-                with self._guard:
-                    earlier = self._requests.find(name)
-                    if earlier is None:
-                        mine = self._requests.begin(name)
-                        break
-                try:
-                    if not earlier.settled.result(SETTLED_WITHIN):
-                        return self._repeated(earlier)
-                except FutureTimeout:
-                    self._give_up_on(earlier)
-        done: Future[Appended] = Future()
-        self._enqueue(_Waiting(body, raw, len(chunks), lane_of(lane_key, self.lanes), mine, done, None))
-        return done.result()
-
-    def answered(self, appended: Appended) -> None:
+    def answered(self, appended: Appended, *, delivered: bool = True) -> None:
         """See `ports.JournalWriter.answered`."""
         with self._guard:
-            self._requests.settle(appended.lane, appended.position, answered=True)
+            self._requests.settle(appended.lane, appended.position, answered=True, delivered=delivered)
 
     def abandoned(self, appended: Appended) -> None:
         """See `ports.JournalWriter.abandoned`."""
@@ -442,10 +419,7 @@ class FileWriter:
         """Let appends return; those of one event loop with one wake of it."""
         loops: dict[asyncio.AbstractEventLoop, list[tuple[_Waiting, Appended | Exception]]] = {}
         for waiting, outcome in outcomes:
-            if waiting.loop is not None:
-                loops.setdefault(waiting.loop, []).append((waiting, outcome))
-            else:
-                self._return([(waiting, outcome)])
+            loops.setdefault(waiting.loop, []).append((waiting, outcome))
         for loop, mine in loops.items():
             try:
                 loop.call_soon_threadsafe(self._return, mine)
