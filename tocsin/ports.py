@@ -28,8 +28,11 @@ class JournalWriter(Protocol):
         is full: nothing was taken.
         """
 
-    def answered(self, appended: Appended) -> None:
-        """The sender has been sent its answer: an identical later request is a new one."""
+    def answered(self, appended: Appended, *, delivered: bool = True) -> None:
+        """The sender has been sent its answer: an identical later request is a new one.
+
+        Not `delivered`: the answer may still be on its way out of this process, which a crash would stop. Whoever says
+        so says it once more when it must have gone out; a process that ends between has abandoned the request."""
 
     def abandoned(self, appended: Appended) -> None:
         """The answer can't be sent, the connection is gone: an identical later request is this one again.

@@ -56,8 +56,8 @@ class Memory:
         self.chunks.extend(chunks)
         return place
 
-    def answered(self, appended: Appended) -> None:
-        self.settled.append("answered")
+    def answered(self, appended: Appended, *, delivered: bool = True) -> None:
+        self.settled.append("answered" if delivered else "sent")
 
     def abandoned(self, appended: Appended) -> None:
         self.settled.append("abandoned")
@@ -210,7 +210,7 @@ def test_answers_a_bulk_request(ask: Ask, journal: Memory) -> None:
     (chunk,) = journal.chunks
     assert chunk.format == "bulk"
     assert (chunk.origin.index, chunk.origin.key, chunk.origin.peer) == ("logs", "key-1", "192.0.2.7")
-    assert journal.settled == ["answered"]
+    assert journal.settled == ["sent"]  # `ON_ITS_WAY` later it is marked, if the loop still runs
 
 
 def test_says_which_items_were_refused(ask: Ask, journal: Memory) -> None:
@@ -642,6 +642,26 @@ def test_curl(program: Program, tmp_path: Path) -> None:
         )  # fmt: skip
         assert out.stdout == b'{"errors":false}'
     assert len(documents(tmp_path / "journal")) == 50_000
+
+
+def test_an_answer_is_marked_when_it_must_have_gone_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server hands answers to a thread of its own: a kill before it writes leaves the request unanswered."""
+    monkeypatch.setattr("tocsin.collect.bulk.ON_ITS_WAY", 30.0)
+    said: list[bool] = []
+    body = b'{"index":{}}\n{"n":1}\n'
+    with served(tmp_path / "journal") as (port, writer):
+        answered = writer.answered
+
+        def heard(appended: Appended, *, delivered: bool = True) -> None:
+            said.append(delivered)
+            answered(appended, delivered=delivered)
+
+        monkeypatch.setattr(writer, "answered", heard)
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+            for _ in range(2):  # the second is another one, though the first is not marked yet
+                assert client.post("/a/_bulk", content=body).status_code == 200
+    assert said == [False, False, True, True]  # what was still to be marked is, when the server ends
+    assert len(documents(tmp_path / "journal")) == 2
 
 
 KILLED = """

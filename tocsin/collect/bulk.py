@@ -86,6 +86,11 @@ class _RefusedError(Exception):
         self.headers = headers
 
 
+# Seconds that an answer takes, at most, from us to the socket: the server writes it on a thread of its own and does not
+# say when. Were it marked sooner, a request whose answer a kill has stopped would show twice.
+ON_ITS_WAY: Final = 0.05
+
+
 class _GoneError(Exception):
     """The sender has hung up before its request was whole."""
 
@@ -98,6 +103,7 @@ class Intake:
         self._authenticate = authenticate
         self._settings = settings or Settings()
         self._held = 0
+        self._marking: dict[Appended, asyncio.TimerHandle] = {}
         self._inflating = asyncio.Semaphore(2)
         self._names: dict[tuple[str, str], None] = {}
         self._uuid = uuid4().hex[:22]
@@ -156,7 +162,9 @@ class Intake:
                     raise _GoneError
             await self._send(asked, send, status, headers, body)
             if appended is not None:
-                self._journal.answered(appended)
+                self._journal.answered(appended, delivered=False)
+                later = asyncio.get_running_loop().call_later(ON_ITS_WAY, self._mark, appended)
+                self._marking[appended] = later
             settled = True
         except (_GoneError, OSError):
             REQUESTS.labels("gone").inc()
@@ -168,6 +176,16 @@ class Intake:
                 gone.cancel()
                 with contextlib.suppress(asyncio.CancelledError, Exception):
                     await gone
+
+    def _mark(self, appended: Appended) -> None:
+        self._marking.pop(appended, None)
+        self._journal.answered(appended)
+
+    def mark_all(self) -> None:
+        """The server has ended, and has written every answer that it was given."""
+        for appended, later in list(self._marking.items()):
+            later.cancel()
+            self._mark(appended)
 
     async def _send(
         self, asked: _Asked, send: Send, status: int, headers: tuple[tuple[bytes, bytes], ...], body: bytes
@@ -517,6 +535,7 @@ class Bulk:
             server.stop()  # type: ignore[no-untyped-call]  # granian has no annotation here
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+            self._intake.mark_all()
 
     def health(self) -> dict[str, object]:
         """See `Collector.health`."""

@@ -88,7 +88,7 @@ test.describe('the worked example', () => {
     await ask(page, 'event.dataset: zeek.http')
     await expect(grid(page, 'Documents').getByRole('row').nth(1)).toBeVisible()
     await toggle(page, ['event.action', 'http.response.code', 'url.path', 'url.extension', 'destination.ip', 'destination.port'])
-    await ask(page, 'event.dataset: zeek.http and url.extension: (bat or cmd)')
+    await ask(page, 'event.dataset: zeek.http and url.extension: (bat or cmd) and http.response.code: 200')
     const download = await cells(page, /\.(bat|cmd)/i)
     await picture(page, 'real-discover-zeek')
     expect(download[1]).toBe('GET')
