@@ -96,5 +96,19 @@ def test_what_was_forgotten_moves_the_moment_from_which_memory_is_whole() -> Non
     assert recent.whole_since == NOW + SECOND + 1
     assert uuids(recent.joined(["k"], Span(NOW + 2 * SECOND, None))) == ["b", "c"]
     assert not stored.asked
-    assert uuids(recent.joined(["k"], Span(NOW, None))) == ["a"]  # this store has no more
+    assert uuids(recent.joined(["k"], Span(NOW, None))) == ["a", "b", "c"]
     assert recent.get("a", NOW + SECOND) is not None
+
+
+def test_what_is_not_stored_yet_is_found_among_what_is() -> None:
+    """An alert and what becomes of it may come in one take: it is written at the end."""
+    stored = Stored(
+        alert("gone", 1, "k"), alert("moved", 2, "k"), {**alert("more", 3), "tocsin.alert.event_ids": ["e"]}
+    )
+    recent = over(stored)
+    recent.restore([alert("gone", 1, "k", tocsin__alert__state="withdrawn"), alert("moved", 2, "l")], NOW + 9 * SECOND)
+    recent.put(alert("fresh", 3, "k"))
+    assert uuids(recent.joined(["k"], Span(NOW, None))) == ["fresh"]
+    assert uuids(recent.joined(["k"], Span(None, NOW + 3 * SECOND))) == []
+    recent.put(alert("more", 3, "changed"))
+    assert recent.sharing(["e"], NOW)[0]["tocsin.alert.join"] == ["changed"]

@@ -61,20 +61,23 @@ class Recent:
         found = {uuid: self._alerts[uuid] for event in events for uuid in self._by_event.get(event, ())}
         if moment < self.whole_since:
             for alert in self._store.alerts_by_event(events):
-                found.setdefault(str(alert["kibana.alert.uuid"]), alert)
+                uuid = str(alert["kibana.alert.uuid"])
+                found.setdefault(uuid, self._alerts.get(uuid, alert))
         return list(found.values())
 
     def joined(self, keys: Sequence[str], span: Span) -> list[Document]:
         """Alerts of a span that aren't withdrawn and have one of these join keys, in order of (time, id)."""
-        if span.start is None or span.start < self.whole_since:
-            stored = self._store.alerts_by_join(keys, span)
-            return [self._alerts.get(str(alert["kibana.alert.uuid"]), alert) for alert in stored]
         found = {uuid: self._alerts[uuid] for key in keys for uuid in self._by_key.get(key, ())}
+        if span.start is None or span.start < self.whole_since:
+            for alert in self._store.alerts_by_join(keys, span):
+                uuid = str(alert["kibana.alert.uuid"])
+                if uuid not in self._alerts:  # memory may know what is not stored yet
+                    found[uuid] = alert
         inside = [
             (moment, uuid, alert)
             for uuid, alert in found.items()
             if alert.get("tocsin.alert.state") != "withdrawn"
-            and (moment := time.read(alert["@timestamp"]) or 0) >= span.start
+            and (moment := time.read(alert["@timestamp"]) or 0) >= (span.start if span.start is not None else moment)
             and (span.end is None or moment < span.end)
         ]
         return [alert for _, _, alert in sorted(inside, key=lambda item: item[:2])]

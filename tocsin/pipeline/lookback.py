@@ -134,10 +134,13 @@ class LookBacks:
 
     def run(self) -> None:
         """Look back for every rule that is due and matched by all workers, here and now."""
+        looked = False
         while not self._stopping.is_set() and (group := self._group()):
             self._together(group)
-        with self._changed:
-            self._save()
+            looked = True
+        if looked:  # the loop comes by ten times a second while workers have yet to say that they match a rule
+            with self._changed:
+                self._save()
 
     # ---- which ----
 
