@@ -51,7 +51,7 @@ def test_each_control_narrows(story: Story) -> None:
     assert names(story.post("/alerts/search", {"hosts": [host]})) >= {payload["rule"]}
     assert PORTAL not in names(story.post("/alerts/search", {"hosts": [host]}))
     assert payload["rule"] in names(story.post("/alerts/search", {"users": [user]}))
-    blocks = story.post("/alerts/search", {"building_blocks": True})
+    blocks = story.post("/alerts/search", {"building_blocks": True, "size": 10_000})
     assert blocks["total"] > 5
     assert {each["building_block"] for each in blocks["alerts"]} == {True, False}
     whole = story.post("/alerts/search", {"building_blocks": True, "withdrawn": True})
