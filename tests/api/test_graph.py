@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from tests.serving import Story
-from tocsin.api import _graph
+from tocsin.api import _graph, _graph_nodes
 from tocsin.event.schema import ALERT_HOT, HOT
 from tocsin.lang.fields import Names
 from tocsin.ports import Document, EntityReader, EventReader
@@ -179,8 +179,8 @@ def test_an_event_without_a_process_has_no_graph() -> None:
     tree = Tree(1)
     builder = _graph.Builder(cast(EventReader, tree), cast(EntityReader, tree), Names((), HOT), Names((), ALERT_HOT))
     assert builder.build({"_id": "x", "@timestamp": "2026-01-01T00:00:00.000Z"}, None) is None
-    assert _graph.starting_point([]) is None
-    assert _graph.entity_of("c:{a}:192.0.2.1:80") == "{a}"
+    assert _graph_nodes.starting_point([]) is None
+    assert _graph_nodes.entity_of("c:{a}:192.0.2.1:80") == "{a}"
 
 
 def test_a_script_s_writer_is_the_last_before_it_ran() -> None:

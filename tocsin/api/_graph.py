@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from tocsin.alert.join import Joiner
 from tocsin.alert.sentence import parts
+from tocsin.api._graph_nodes import category_of, first, listed
 from tocsin.api.models.analyzer import Edge, Graph, Node, NodeAlert
 from tocsin.api.models.incidents import Moment
 from tocsin.api.models.rows import Part
-from tocsin.errors import UsageError, quoted
 from tocsin.event import time
 from tocsin.event.batch_script import batch_scripts
 from tocsin.event.text import fold
@@ -121,7 +121,7 @@ class Builder:
         host, entity = self.joiner.entity(event)
         if entity:
             return host, entity
-        flow = _first(event.get("network.community_id"))
+        flow = first(event.get("network.community_id"))
         if not flow:
             return None, None
         moment = time.read(event["@timestamp"]) or 0
@@ -129,12 +129,12 @@ class Builder:
         found = self.events.search(where, Span(moment - DAY, moment + DAY), limit=1, newest_first=False)
         if not found:
             return None, None
-        return _first(found[0].get("host.name")), _first(found[0].get("process.entity_id"))
+        return first(found[0].get("host.name")), first(found[0].get("process.entity_id"))
 
     def with_flows(self, where: Predicate, span: Span) -> Predicate:
         """Events of connections, and what others say of the same ones (Community ID)."""
         own = self.events.search(where, span, limit=1000, fields=["network.community_id"])
-        flows = {str(flow) for event in own for flow in _listed(event.get("network.community_id"))}
+        flows = {str(flow) for event in own for flow in listed(event.get("network.community_id"))}
         return any_of(where, Test(self._f("network.community_id"), Equals(tuple(sorted(flows))))) if flows else where
 
     def _chain(self, entity: str) -> list[str]:
@@ -153,7 +153,7 @@ class Builder:
         )
         wrote = self.events.search(where, Span(moment - DAY, moment + DAY), limit=50, newest_first=False)
         paths = {
-            fold(str(_first(event["file.path"]))): str(event["@timestamp"]) for event in wrote if event.get("file.path")
+            fold(str(first(event["file.path"]))): str(event["@timestamp"]) for event in wrote if event.get("file.path")
         }
         if not paths:
             return None
@@ -168,10 +168,10 @@ class Builder:
         begin = min(time.read(moment_) or 0 for moment_ in paths.values())
         for event in self.events.search(started, Span(begin, begin + DAY), limit=200, newest_first=False):
             canonical = str(
-                _first(event.get("tocsin.canonical.command_line")) or event.get("process.command_line") or ""
+                first(event.get("tocsin.canonical.command_line")) or event.get("process.command_line") or ""
             )
             if any(fold(script) in paths for script in batch_scripts(canonical)):
-                return str(_first(event.get("process.entity_id")))
+                return str(first(event.get("process.entity_id")))
         return None
 
     def _above(self, top: str) -> int:
@@ -266,19 +266,19 @@ class Builder:
         )
         for block in scripts:  # script blocks carry a pid only: the process of that pid which started last before
             moment = time.read(block["@timestamp"]) or 0
-            owners = [(s, e) for s, e in pids.get(int(_first(block["process.pid"])), ()) if s <= moment]
+            owners = [(s, e) for s, e in pids.get(int(first(block["process.pid"])), ()) if s <= moment]
             if owners and not block.get("process.entity_id"):
                 block["process.entity_id"] = max(owners)[1]
                 seen.append(block)
         counts: dict[str, Counter[str]] = {}
         for event in seen:
-            entity = _first(event.get("process.entity_id"))
+            entity = first(event.get("process.entity_id"))
             category = category_of(event)
             if entity and category:
                 counts.setdefault(entity, Counter())[category] += 1
-            if entity and "end" in _listed(event.get("event.type")) and f"p:{entity}" in self.nodes:
+            if entity and "end" in listed(event.get("event.type")) and f"p:{entity}" in self.nodes:
                 node = self.nodes[f"p:{entity}"]
-                if "process" in _listed(event.get("event.category")):
+                if "process" in listed(event.get("event.category")):
                     node.end, node.state = str(event["@timestamp"]), "ended"
         for entity, counter in counts.items():
             if node_ := self.nodes.get(f"p:{entity}"):
@@ -319,7 +319,7 @@ class Builder:
             facts.append(("Written", "@timestamp", writer["@timestamp"]))
             facts.append(("As", "file.path", writer.get("file.path")))
             node.document = writer
-            source = _first(writer.get("process.entity_id"))
+            source = first(writer.get("process.entity_id"))
             if source:
                 if source not in self.rows:
                     self._read([source])
@@ -346,16 +346,16 @@ class Builder:
 
     def _connections(self, seen: Sequence[Document], chain: set[str]) -> None:
         opened = [e for e in seen if category_of(e) == "network" and e.get("destination.ip")]
-        opened.sort(key=lambda e: (_first(e.get("process.entity_id")) not in chain, str(e["@timestamp"])))
+        opened.sort(key=lambda e: (first(e.get("process.entity_id")) not in chain, str(e["@timestamp"])))
         for event in opened:
-            entity = str(_first(event["process.entity_id"]))
-            where = f"{_first(event['destination.ip'])}:{_first(event.get('destination.port'))}"
+            entity = str(first(event["process.entity_id"]))
+            where = f"{first(event['destination.ip'])}:{first(event.get('destination.port'))}"
             node_id = f"c:{entity}:{where}"
             node = self.nodes.get(node_id)
             if node is None:
                 if sum(n.kind == "connection" for n in self.nodes.values()) >= CONNECTIONS:
                     continue
-                transport = str(_first(event.get("network.transport")) or "").upper()
+                transport = str(first(event.get("network.transport")) or "").upper()
                 node = Node(
                     id=node_id,
                     kind="connection",
@@ -365,18 +365,18 @@ class Builder:
                     time=str(event["@timestamp"]),
                     document=event,
                 )
-                domain = _first(event.get("destination.domain"))
+                domain = first(event.get("destination.domain"))
                 node.facts = _facts(
-                    ("To", "destination.ip", _first(event.get("destination.ip"))),
-                    ("Port", "destination.port", _first(event.get("destination.port"))),
+                    ("To", "destination.ip", first(event.get("destination.ip"))),
+                    ("Port", "destination.port", first(event.get("destination.port"))),
                     ("Name", "destination.domain", domain),
-                    ("From", "source.ip", _first(event.get("source.ip"))),
+                    ("From", "source.ip", first(event.get("source.ip"))),
                     ("Opened", "@timestamp", event["@timestamp"]),
                 )
                 self.nodes[node_id] = node
                 elapsed = (time.read(event["@timestamp"]) or 0) - self._start(self.rows[entity])
                 self._edge("connected", f"p:{entity}", node_id, elapsed, event=event.get("_id"))
-            for flow in _listed(event.get("network.community_id")):
+            for flow in listed(event.get("network.community_id")):
                 self.flows[flow] = node_id
 
     def _flows(self, span: Span) -> None:
@@ -388,15 +388,15 @@ class Builder:
             any_of(self._is("event.module", "zeek"), self._is("event.module", "suricata")),
         )
         for event in self.events.search(where, span, limit=1000, newest_first=False, fields=_FLOW):
-            node = self.nodes[self.flows[str(_first(event["network.community_id"]))]]
+            node = self.nodes[self.flows[str(first(event["network.community_id"]))]]
             dataset = str(event.get("event.dataset"))
             seen_by = f"Sysmon and {dataset}"
             if not any(fact.text == "Seen by" for fact in node.facts):
                 node.facts += _facts(
-                    ("Seen by", None, seen_by), ("Flow", "network.community_id", _first(event["network.community_id"]))
+                    ("Seen by", None, seen_by), ("Flow", "network.community_id", first(event["network.community_id"]))
                 )
-            if (url := _first(event.get("url.path"))) is not None:
-                method = _first(event.get("http.request.method")) or _first(event.get("event.action")) or ""
+            if (url := first(event.get("url.path"))) is not None:
+                method = first(event.get("http.request.method")) or first(event.get("event.action")) or ""
                 node.detail = f"{method} {url}".strip()
                 node.facts += _facts(("Request", "url.path", url))
                 name = fold(str(url).rpartition("/")[2])
@@ -405,12 +405,12 @@ class Builder:
                         self._edge("served", node.id, script.id, None, label="same file", event=event.get("_id"))
             size = [event.get("source.bytes"), event.get("destination.bytes")]
             if any(size) and dataset.endswith("connection"):
-                length = int(_first(event.get("event.duration")) or 0) // 1000
+                length = int(first(event.get("event.duration")) or 0) // 1000
                 node.detail = (
-                    f"{node.detail}, {_span(length)}, {_size(int(_first(size[0]) or 0) + int(_first(size[1]) or 0))}"
+                    f"{node.detail}, {_span(length)}, {_size(int(first(size[0]) or 0) + int(first(size[1]) or 0))}"
                 )
                 node.facts += _facts(
-                    ("Bytes out", "source.bytes", _first(size[0])), ("Bytes in", "destination.bytes", _first(size[1]))
+                    ("Bytes out", "source.bytes", first(size[0])), ("Bytes in", "destination.bytes", first(size[1]))
                 )
                 if length:
                     node.end = time.iso((time.read(node.time) or 0) + length)
@@ -442,14 +442,14 @@ class Builder:
                 place.alerts.sort(key=lambda a: -_LEVELS[a.severity])
 
     def _place(self, alert: Document) -> Node | None:
-        entity = _first(alert.get("process.entity_id"))
+        entity = first(alert.get("process.entity_id"))
         if entity and f"p:{entity}" in self.nodes:
             return self.nodes[f"p:{entity}"]
-        flow = _first(alert.get("network.community_id"))
+        flow = first(alert.get("network.community_id"))
         if flow and flow in self.flows:
             return self.nodes[self.flows[flow]]
-        pid = _first(alert.get("process.pid"))
-        if pid is not None and _first(alert.get("host.name")) == self.host:
+        pid = first(alert.get("process.pid"))
+        if pid is not None and first(alert.get("host.name")) == self.host:
             moment = time.read(alert.get("kibana.alert.original_time") or alert["@timestamp"]) or 0
             owners = [
                 (self._start(r), e) for e, r in self.rows.items() if r.get("pid") == pid and self._start(r) <= moment
@@ -508,7 +508,7 @@ class Builder:
                         kind="event",
                         title=[Part(text=category)],
                         event=event.get("_id"),
-                        node=f"p:{_first(event.get('process.entity_id'))}",
+                        node=f"p:{first(event.get('process.entity_id'))}",
                     )
                 )
         return sorted(out, key=lambda moment: moment.time)
@@ -521,9 +521,9 @@ class Builder:
     def _is(self, name: str, value: str) -> Predicate:
         return Test(self._f(name), Equals((value,)))
 
-    def _between(self, first: Document, second: Document) -> int | None:
-        one, two = self._start(first), self._start(second)
-        return two - one if one and two else None
+    def _between(self, one: Document, other: Document) -> int | None:
+        begun, then = self._start(one), self._start(other)
+        return then - begun if begun and then else None
 
     def _edge(
         self,
@@ -542,81 +542,16 @@ class Builder:
         )
 
 
-def starting_point(events: Sequence[Document]) -> Document | None:
-    """Which of an alert's events its graph begins at: the last that names a process, else the last."""
-    for wanted in ("process.entity_id", "process.pid", "network.community_id"):
-        found = [event for event in events if event.get(wanted)]
-        if found:
-            return found[-1]
-    return events[-1] if events else None
-
-
 def _writer(written: Sequence[Document], script: str, started: int) -> Document | None:
     """The last event before the shell's start in which the script's file was written, else one of its name."""
     before = [event for event in written if (time.read(event["@timestamp"]) or 0) <= started + SECOND]
-    paths = [fold(str(_first(event.get("file.path")))) for event in before]
+    paths = [fold(str(first(event.get("file.path")))) for event in before]
     name = "\\" + fold(script.rpartition("\\")[2])
     for holds in (fold(script).__eq__, lambda path: path.endswith(name)):
         for event, path in zip(before, paths, strict=True):
             if holds(path):
                 return event
     return None
-
-
-def entity_of(node: str) -> str:
-    """The process of a node: `p:ENTITY`, `s:ENTITY:SCRIPT`, `c:ENTITY:ADDRESS:PORT`."""
-    parts_ = node.split(":", 2)
-    if len(parts_) < (3 if node.startswith(("s:", "c:")) else 2):
-        raise UsageError(f"{quoted(node)} is no node of a graph", where="node")
-    return parts_[1] if node.startswith(("s:", "c:")) else node[2:]
-
-
-def category_of(event: Document) -> str | None:
-    """Which badge an event counts for."""
-    if event.get("powershell.file.script_block_text") is not None:
-        return "script"
-    if event.get("dns.question.name") is not None:
-        return "dns"
-    categories = _listed(event.get("event.category"))
-    for name in ("file", "registry", "library", "network"):
-        if name in categories:
-            return name
-    return "library" if "driver" in categories else None
-
-
-def events_of_node(node: str, category: str | None, names: Names, host: str, pid: int | None) -> Predicate:
-    """The predicate for the events of a node `p:ENTITY`, of one badge or of all. A script's are its shell's and the
-    file events of its own name, a connection's those to its far end."""
-    entity = entity_of(node)
-    own: Predicate = all_of(
-        Test(names.field("host.name"), Equals((host,))), Test(names.field("process.entity_id"), Equals((entity,)))
-    )
-    if node.startswith("c:"):
-        address, _, port = node.split(":", 2)[2].rpartition(":")
-        own = all_of(own, Test(names.field("destination.ip"), Equals((address,))))
-        return all_of(own, Test(names.field("destination.port"), Equals((int(port),)))) if port.isdigit() else own
-    if node.startswith("s:") and category in (None, "file"):
-        script = node.split(":", 2)[2]
-        written: Predicate = all_of(
-            Test(names.field("host.name"), Equals((host,))),
-            Test(names.field("file.path"), Equals((script,), fold=True)),
-        )
-        return written if category else any_of(own, written)
-    block = Test(names.field("powershell.file.script_block_text"), Exists())
-    scripts: Predicate = all_of(
-        Test(names.field("host.name"), Equals((host,))),
-        Test(names.field("process.pid"), Equals((pid if pid is not None else -1,))),
-        block,
-    )
-    match category:
-        case "script":
-            return scripts
-        case "dns":
-            return all_of(own, Test(names.field("dns.question.name"), Exists()))
-        case "file" | "registry" | "library" | "network":
-            return all_of(own, Test(names.field("event.category"), Equals((category,))))
-        case _:
-            return any_of(own, scripts)
 
 
 def _facts(*items: tuple[str, str | None, Any]) -> list[Part]:
@@ -634,11 +569,3 @@ def _span(micros: int) -> str:
 
 def _size(count: int) -> str:
     return f"{count} B" if count < 1000 else f"{count / 1000:.1f} KB" if count < 1_000_000 else f"{count / 1e6:.1f} MB"
-
-
-def _first(value: Any) -> Any:
-    return (value[0] if value else None) if isinstance(value, list) else value
-
-
-def _listed(value: Any) -> list[Any]:
-    return [] if value is None else value if isinstance(value, list) else [value]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends
 
 from tocsin.alert.sentence import DEFAULT, parts
-from tocsin.api import _asked, _graph, _ranked, _rows
+from tocsin.api import _asked, _graph, _graph_nodes, _ranked, _rows
 from tocsin.api._access import Caller, analyst, reader
 from tocsin.api._context import Context, context
 from tocsin.api._triage import change, note
@@ -151,7 +151,7 @@ def alert(id: str, here: Here, caller: Reader) -> AlertDetail:  # noqa: A002
 
 def _can_analyze(here: Context, events: list[Document]) -> bool:
     """Whether there is a graph: it is a process's event, or one of a connection that a process opened."""
-    start = _graph.starting_point(events)
+    start = _graph_nodes.starting_point(events)
     if start is None:
         return False
     builder = _graph.Builder(here.store, here.store, here.names("events"), here.names("alerts"))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from tocsin.api import _graph
+from tocsin.api import _graph, _graph_nodes
 from tocsin.api._access import Caller, reader
 from tocsin.api._context import Context, context
 from tocsin.api.models.analyzer import Graph
@@ -50,9 +50,9 @@ def events(
         trigger, _ = _trigger(here, graph, None)
     builder = _graph.Builder(here.store, here.store, here.names("events"), here.names("alerts"))
     host, _ = builder.origin(trigger)
-    entity = _graph.entity_of(node)
+    entity = _graph_nodes.entity_of(node)
     row = here.store.processes(host, [entity]).get(entity) if host else None
-    where = _graph.events_of_node(node, category, here.names("events"), host or "", (row or {}).get("pid"))
+    where = _graph_nodes.events_of_node(node, category, here.names("events"), host or "", (row or {}).get("pid"))
     moment = time.read(trigger["@timestamp"]) or 0
     span = Span(moment - 2 * DAY, moment + 2 * DAY)
     if node.startswith("c:"):  # what sensors on the wire say of the same connections
@@ -78,7 +78,7 @@ def _trigger(here: Context, alert: str | None, event: str | None) -> tuple[Docum
         legs = here.store.by_ids(ids, of="alerts")
         ids = [str(i) for leg in legs.values() for i in (leg.get("tocsin.alert.event_ids") or ())[:5]]
     held_all = here.store.by_ids(ids[:50])
-    found = _graph.starting_point([held_all[i] for i in ids[:50] if i in held_all])
+    found = _graph_nodes.starting_point([held_all[i] for i in ids[:50] if i in held_all])
     if found is None:
         raise here.missing("the alert's events are not stored any more")
     return found, document
