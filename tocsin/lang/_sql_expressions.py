@@ -154,6 +154,8 @@ class _Scribe:
         """One value, or the array of (tag, text) of all values of a field."""
         if not isinstance(expression, Value):
             return self.value(expression)
+        if any(source.name in self.writer.made for source in expression.field.sources):
+            raise UnsupportedError(f"searches compare {expression.field.name} with fixed values only")
         sources = [source for source in self.writer.sources(expression.field) if self.writer.readable(source)]
         if not sources:
             return Typed("null", NULL)

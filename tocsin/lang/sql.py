@@ -100,6 +100,8 @@ class Writer:
     folded: Container[str] = frozenset()  # columns with an index over lower(): an exact test asks that too
     # All values that a column has, where that is known: folded tests become exact ones, which a sort key can answer.
     spellings: Mapping[str, Collection[str]] = field(default_factory=dict)
+    # Names that are no columns, with what writes a test on them.
+    made: Mapping[str, Callable[[Writer, Kind, Op], str]] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
     _known: dict[tuple[str, Any], str] = field(default_factory=dict)
     _leaves: int = 0
@@ -150,6 +152,9 @@ class Writer:
         """Any value of any source satisfies `op`."""
         parts = []
         for source in self.sources(read):
+            if source.name in self.made and source.hot:
+                parts.append(self.made[source.name](self, read.kind, op))
+                continue
             text = self._source(source, read.kind, op)
             if text == FALSE:
                 continue

@@ -9,12 +9,13 @@ from typing import Any, Final
 import pyarrow as pa
 
 from tocsin.event.document import Document, readable, restored, to_documents
-from tocsin.event.schema import FIELDS, OVERFLOW, TYPES, Column, Kind
+from tocsin.event.schema import FIELDS, HOT, OVERFLOW, TYPES, Column, Kind
 from tocsin.lang.fields import Alias, Names
 from tocsin.lang.ir import And, Equals, Field, Predicate, Source, Test
 from tocsin.lang.lists import Rows
 from tocsin.lang.sql import Writer, date_text, ip_text, quote
 from tocsin.ports import ALL_TIME, Histogram, Span, Table, TopValues
+from tocsin.store import _ancestors
 from tocsin.store._ddl import FOLDED, HOUR
 from tocsin.store._engine import Engine
 from tocsin.store._explain import Used, indexes_of
@@ -46,7 +47,7 @@ class Reader:
         self._places = Places(engine, known, TABLES["events"].tie)
         held = tuple(aliases)
         self.names: dict[Table, Names] = {
-            "events": Names(held),
+            "events": Names(held, {**HOT, **_ancestors.NAMES}),
             "alerts": Names(held, TABLES["alerts"].columns),
             "incidents": Names((), TABLES["incidents"].columns),
         }
@@ -263,6 +264,8 @@ class Reader:
         sets = self._known.datasets(table.name) if table.name == "events" else None
         spellings = {} if sets is None else {"event.dataset": sets}
         writer = Writer("p", table.columns, self._known.names(table.name), self._lists, FOLDED, spellings)
+        if table.name == "events":
+            writer.made = _ancestors.MADE
         parts = list(span_condition(writer, span, hours=table.name == "events"))
         parts.append(writer.condition(where))
         return _Asked(table, writer, parts)
