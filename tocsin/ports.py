@@ -263,7 +263,7 @@ class AlertStore(Protocol):
         """Insert or replace by `tocsin.incident.id`."""
 
     def alerts_by_join(self, keys: Sequence[str], span: Span) -> list[Document]:
-        """Alerts (active, of the span) that have any of the join keys."""
+        """Alerts of the span, suppressed ones too and no withdrawn ones, that have any of the join keys."""
 
     def alerts_by_event(self, ids: Sequence[str]) -> list[Document]:
         """Alerts that contain any of the events."""

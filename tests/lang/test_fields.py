@@ -6,7 +6,7 @@ import pytest
 
 from tocsin.event.schema import ALERT_HOT, Kind
 from tocsin.lang import ir
-from tocsin.lang.fields import Alias, Names, aliases_from, scope_of
+from tocsin.lang.fields import Alias, Names, scope_of
 
 ALIASES = [
     Alias("winlog.event_data.Image", "process.executable", scope_of(["windows.sysmon_operational"], ["1"])),
@@ -81,12 +81,6 @@ def test_equal_tables_have_equal_digests() -> None:
 def test_alerts_have_columns_of_their_own() -> None:
     extra = next(name for name in ALERT_HOT if not NAMES.is_hot(name))
     assert Names(hot=ALERT_HOT).field(extra).sources[0].hot
-
-
-def test_aliases_are_written_by_event_code() -> None:
-    (one, two) = aliases_from({"1": {"Image": "process.executable"}, "": {"User": "user.name"}}, "d")
-    assert one == Alias("Image", "process.executable", scope_of(["d"], ["1"]))
-    assert two == Alias("User", "user.name", scope_of(["d"]))
 
 
 def test_many_names_do_not_fill_the_memory() -> None:

@@ -89,7 +89,6 @@ def test_expired_rows_are_left_out_and_change_the_version() -> None:
     assert [row["value"] for row in table.rows("a", date(2024, 5, 1))] == ["x", "y", "z"]
     assert table.version() == lists.ListTable({"a": list(table.rows("a"))}).version()
     assert table.version() != TABLE.version()
-    assert lists.narrowing(TABLE.rows("servers")) == ("port",)
 
 
 def test_reads_a_folder_and_another_replaces_only_what_it_has(tmp_path: Path) -> None:

@@ -222,10 +222,6 @@ class Scanner:
             self.signatures_known = [()]
             self._known = {(): 0}
 
-    def weigh(self) -> int:
-        """Bytes that the remembered values take."""
-        return sum(len(value) + _ENTRY for held in (self._young, self._old) for value in held)
-
     def _sign(self, value: bytes) -> int:
         self.scanned += 1
         atoms = self.satisfied(value)

@@ -123,12 +123,3 @@ class Names:
 def scope_of(datasets: Iterable[str], codes: Iterable[str] = ()) -> Scope:
     """A scope from plain iterables."""
     return Scope(frozenset(datasets), frozenset(codes))
-
-
-def aliases_from(table: Mapping[str, Mapping[str, str]], dataset: str) -> list[Alias]:
-    """Aliases of one dataset, written as {event code or "": {source name: ECS name}}."""
-    return [
-        Alias(name, target, Scope(frozenset({dataset}), frozenset({code}) if code else frozenset()))
-        for code, names in table.items()
-        for name, target in names.items()
-    ]

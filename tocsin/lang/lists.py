@@ -184,8 +184,3 @@ def _matches_one(field: Field, text: str, fold: bool) -> Predicate:
         return _literals.like(field, tuple(parts), fold=True)
     except _literals.BadLiteralError:
         return FALSE  # what is no address equals none
-
-
-def narrowing(rows: Sequence[Row]) -> tuple[str, ...]:
-    """The columns of a list that narrow its values."""
-    return tuple(column for column in (rows[0] if rows else ()) if column not in _ABOUT)
