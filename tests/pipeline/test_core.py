@@ -139,6 +139,18 @@ def test_a_worker_that_dies_does_not_stop_the_intake(tmp_path: Path, left: Path)
     pipe.intake.stop()
 
 
+def test_a_stretch_that_a_next_worker_makes_again_is_counted_once(tmp_path: Path, left: Path) -> None:
+    core = Failing([])
+    pipe = Pipe(core, tmp_path)
+    seen = {"events": 2, "bytes": 9, "overflowed": 0, "unparsed": {}, "last": 5, "late": 0, "seen": 7}
+    for number, stretch in enumerate([(0, 0, 2), (0, 0, 2), (1, 0, 2), (0, 2, 4)], start=1):
+        pipe.theirs.send(("stretch", stretch, str(left), {("zeek.http", "ws1"): seen}, {}, ""))
+        assert pipe.answer() == ("passed", stretch)
+        assert len(core.taken) == number
+    assert core.sources.all()["zeek.http", "ws1"].events == 6
+    pipe.intake.stop()
+
+
 def test_a_connection_closed_elsewhere_does_not_stop_the_intake(tmp_path: Path, left: Path) -> None:
     pipe = Pipe(Failing([]), tmp_path)
     theirs, ours = multiprocessing.Pipe()

@@ -253,6 +253,7 @@ class Intake(threading.Thread):
         self.ready: dict[int, dict[str, str]] = {}
         self.metrics: dict[str, bytes] = {}
         self._connections: dict[Connection, str] = {}
+        self._counted: dict[int, int] = {}  # of each lane the end of what its sources were counted of
         self._guard = threading.Lock()
         self._sending = threading.Lock()
         self._stopping = threading.Event()
@@ -300,8 +301,8 @@ class Intake(threading.Thread):
                 behind = bool(connections) and waited < _LEISURE * passed
                 last, waited = time.monotonic(), 0.0
                 try:
-                    self.core.store.pace(behind)
                     self.core.tick()
+                    self.core.store.pace(behind)
                 except Exception:
                     log.exception("the state stage failed at its tick")
 
@@ -352,7 +353,10 @@ class Intake(threading.Thread):
         path.unlink(missing_ok=True)
         for stage, seconds in times.items():
             self.core._count(stage, seconds)
-        self.core.sources.add(health)
+        # One that a worker has made again, since it went before it heard of the first, has been counted.
+        if stretch.end > self._counted.get(stretch.lane, -1):
+            self._counted[stretch.lane] = stretch.end
+            self.core.sources.add(health)
         if not self.send(connection, ("passed", tuple(stretch))):
             log.warning("worker went before stretch %d of lane %d was acknowledged", stretch.start, stretch.lane)
 
