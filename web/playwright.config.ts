@@ -2,11 +2,13 @@ import { defineConfig } from '@playwright/test'
 
 const port = Number(process.env.TOCSIN_E2E_PORT ?? 4173)
 
-/** Recorded answers run on `vite preview`; worked-example.spec.ts drives the server at TOCSIN_URL. */
+/** Recorded answers run on `vite preview`, two pages at a time; worked-example.spec.ts drives the server at TOCSIN_URL. */
+const recorded = process.env.TOCSIN_URL === undefined
+
 export default defineConfig({
   testDir: 'e2e',
-  fullyParallel: false,
-  workers: 1,
+  fullyParallel: recorded,
+  workers: recorded ? 2 : 1,
   timeout: 60_000,
   expect: { timeout: 15_000 },
   reporter: process.env.CI ? [['line'], ['html', { open: 'never' }]] : 'line',
