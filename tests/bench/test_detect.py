@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from tests.bench.conftest import line
 from tocsin.bench import detect
 from tocsin.errors import UsageError
 
@@ -23,25 +24,11 @@ detection:
 
 
 def folder(path: Path, events: int) -> Path:
-    lines = [
-        json.dumps(
-            {
-                "Channel": "Microsoft-Windows-Sysmon/Operational",
-                "SourceName": "Microsoft-Windows-Sysmon",
-                "EventID": 1,
-                "EventTime": "2020-09-14 12:00:00",
-                "@timestamp": "2020-09-14T12:00:00.000Z",
-                "Hostname": "a.example",
-                "RecordNumber": number,
-                "Image": "C:\\Windows\\System32\\net.exe",
-                "CommandLine": f"net user x{number}" + (" /add" if number % 4 == 0 else ""),
-            }
-        )
-        for number in range(events)
-    ]
+    added = ({} if number % 4 else {"CommandLine": f"net user x{number} /add"} for number in range(events))
+    lines = [line(number, **more) for number, more in enumerate(added)]
     (path / "events").mkdir()
     with zipfile.ZipFile(path / "events" / "host.zip", "w") as archive:
-        archive.writestr("host.json", "\n".join(lines))
+        archive.writestr("host.json", b"\n".join(lines))
         archive.writestr("notes.txt", "no events")
     (path / "rules").mkdir()
     (path / "rules" / "add.yml").write_text(RULE, encoding="utf-8")

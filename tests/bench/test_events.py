@@ -2,41 +2,15 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
-import orjson
 import pyarrow as pa
 import pytest
 
+from tests.bench.conftest import line
 from tocsin.bench._events import DAY, END, Repeated, lines
 from tocsin.errors import UsageError
 from tocsin.ports import PROCESS_SCHEMA
-
-
-def line(number: int) -> bytes:
-    return orjson.dumps(
-        {
-            "Channel": "Microsoft-Windows-Sysmon/Operational",
-            "SourceName": "Microsoft-Windows-Sysmon",
-            "EventID": 1,
-            "@timestamp": "2020-09-14T12:00:00.000Z",
-            "Hostname": "a.example",
-            "RecordNumber": number,
-            "ProcessGuid": f"{{00000000-0000-0000-0000-{number:012}}}",
-            "CommandLine": f"net user x{number}",
-        }
-    )
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    with zipfile.ZipFile(tmp_path / "host.zip", "w") as archive:
-        archive.writestr("host.json", b"\n".join(line(number) for number in range(40)))
-        archive.writestr("cloud.json", b'{"eventName": "of no Windows host"}\n')
-        archive.writestr("notes.txt", "no events")
-    (tmp_path / "more.ndjson").write_bytes(line(100) + b"\n\n")
-    return tmp_path
 
 
 def test_lines_come_from_archives_and_files(folder: Path) -> None:

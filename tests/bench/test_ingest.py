@@ -4,40 +4,14 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from pathlib import Path
 
-import orjson
 import pytest
 from rich.console import Console
 
 from tocsin.bench import ingest
 from tocsin.bench._events import lines
 from tocsin.errors import UsageError
-
-
-def line(number: int) -> bytes:
-    return orjson.dumps(
-        {
-            "Channel": "Microsoft-Windows-Sysmon/Operational",
-            "SourceName": "Microsoft-Windows-Sysmon",
-            "EventID": 1,
-            "@timestamp": "2020-09-14T12:00:00.000Z",
-            "Hostname": "a.example",
-            "RecordNumber": number,
-            "CommandLine": f"net user x{number}",
-        }
-    )
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    with zipfile.ZipFile(tmp_path / "host.zip", "w") as archive:
-        archive.writestr("host.json", b"\n".join(line(number) for number in range(40)))
-        archive.writestr("cloud.json", b'{"eventName": "of no Windows host"}\n')
-        archive.writestr("notes.txt", "no events")
-    (tmp_path / "more.ndjson").write_bytes(line(100) + b"\n\n")
-    return tmp_path
 
 
 def test_requests_are_made_again_with_other_record_numbers(folder: Path, tmp_path: Path) -> None:

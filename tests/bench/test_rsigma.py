@@ -6,13 +6,13 @@ RSigma itself takes a quarter of an hour to build: a program stands in for it th
 from __future__ import annotations
 
 import io
-import json
 import sys
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from tests.bench.conftest import line
 from tests.bench.test_detect import RULE
 from tocsin.bench import rsigma
 from tocsin.errors import TocsinError, UsageError
@@ -34,19 +34,13 @@ for number, line in enumerate(open(sys.argv[-1].removeprefix("@"))):
 """
 
 
-def event(number: int) -> str:
-    return json.dumps(
-        {
-            "Channel": "Microsoft-Windows-Sysmon/Operational",
-            "SourceName": "Microsoft-Windows-Sysmon",
-            "EventID": 1,
-            "@timestamp": "2020-09-14T12:00:00.000Z",
-            "Hostname": "a.example",
-            "RecordNumber": number,
-            "Image": "C:\\Windows\\System32\\net.exe",
-            "CommandLine": f"net user x{number}" + (" /add" if number % 100 == 0 else ""),
-        }
-    )
+def events(path: Path, count: int) -> Path:
+    """So many processes, each hundredth of which makes a user."""
+    lines = [
+        line(number, **({} if number % 100 else {"CommandLine": f"net user x{number} /add"})) for number in range(count)
+    ]
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    return path
 
 
 @pytest.fixture
@@ -65,10 +59,9 @@ def program(path: Path, text: str) -> Path:
 
 
 def test_both_programs_matches_are_set_side_by_side(tmp_path: Path, rules: Path) -> None:
-    (tmp_path / "events.ndjson").write_text("\n".join(map(event, range(1200))) + "\n")
     out = io.StringIO()
     figures = rsigma.run(
-        [tmp_path / "events.ndjson"],
+        [events(tmp_path / "events.ndjson", 1200)],
         rules,
         program(tmp_path / "rsigma", STAND_IN),
         console=Console(file=out, width=140),
@@ -82,12 +75,12 @@ def test_both_programs_matches_are_set_side_by_side(tmp_path: Path, rules: Path)
 
 
 def test_what_cannot_be_compared_is_said(tmp_path: Path, rules: Path) -> None:
-    (tmp_path / "events.ndjson").write_text(event(1) + "\n")
+    path = events(tmp_path / "events.ndjson", 1)
     with pytest.raises(UsageError, match="no such program"):
-        rsigma.run([tmp_path / "events.ndjson"], rules, tmp_path / "nothing")
+        rsigma.run([path], rules, tmp_path / "nothing")
     with pytest.raises(UsageError, match="fewer than"):
-        rsigma.run([tmp_path / "events.ndjson"], rules, program(tmp_path / "rsigma", STAND_IN))
-    (tmp_path / "events.ndjson").write_text("\n".join(map(event, range(1100))) + "\n")
+        rsigma.run([path], rules, program(tmp_path / "rsigma", STAND_IN))
+    events(path, 1100)
     with pytest.raises(TocsinError, match="rsigma ended with 3: no"):
         failing = program(tmp_path / "rsigma", "import sys\nprint('no', file=sys.stderr)\nsys.exit(3)\n")
-        rsigma.run([tmp_path / "events.ndjson"], rules, failing)
+        rsigma.run([path], rules, failing)

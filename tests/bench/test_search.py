@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.bench.test_events import line
+from tests.bench.conftest import line
 from tocsin.bench import search, store
 
 

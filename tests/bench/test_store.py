@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tests.bench.test_events import line
+from tests.bench.conftest import line
 from tocsin.bench import store
 from tocsin.errors import UsageError
 

@@ -14,6 +14,8 @@ import pytest
 
 from tests.serving import Story, eventually, started, tocsin
 from tocsin.cli import _client, _sending, _serving
+from tocsin.config import Settings
+from tocsin.errors import ConfigError
 
 Run = Callable[..., Any]
 HEAVY = ("pyarrow", "chdb", "clickhouse_connect", "sqlalchemy", "fastapi", "hyperscan", "sigma", "httpx", "numpy")
@@ -52,8 +54,9 @@ def test_a_taken_port_is_said_before_anything_starts(tmp_path: Path) -> None:
         assert len(refused.stderr.splitlines()) == 1
         assert port in refused.stderr
         assert "server.port" in refused.stderr
-    with pytest.raises(Exception, match=r"server\.port"), socket.create_server(("127.0.0.1", 0)) as taken:
-        _serving._reserved("127.0.0.1", taken.getsockname()[1])
+        with pytest.raises(ConfigError, match=r"server\.port"):
+            _serving.Running(Settings.model_validate({"data": tmp_path / "b", "server": {"port": int(port)}}))
+        assert not (tmp_path / "b").exists()
 
 
 @pytest.mark.timeout(900)

@@ -9,70 +9,16 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT
+from tests.journal.conftest import SMALL, append_now, chunk, everything, noise, payloads, segment
 from tocsin.errors import BusyError, ConfigError
-from tocsin.event.records import Chunk, Frame, Origin
-from tocsin.journal import _layout, _reader, _requests, _writer
+from tocsin.event.records import Chunk, Origin
+from tocsin.journal import _layout, _reader
 from tocsin.journal.file import FileReader, FileWriter, JournalError, lane_of, open_reader, open_writer
-from tocsin.ports import Appended
-
-ORIGIN = Origin("bulk", key="k1", peer="10.0.0.1")
-SMALL = 1 << 20
-
-
-def chunk(payload: bytes, **origin: object) -> Chunk:
-    return Chunk("ndjson", payload, Origin("bulk", **origin) if origin else ORIGIN)  # type: ignore[arg-type]
-
-
-def noise(size: int) -> bytes:
-    """What does not compress."""
-    return os.urandom(size)
-
-
-def append_now(writer: FileWriter, chunks: Sequence[Chunk], *, lane_key: str, request: bytes | None = None) -> Appended:
-    """`append` for those without an event loop."""
-    return asyncio.run(writer.append(chunks, lane_key=lane_key, request=request))
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "journal"
-
-
-@pytest.fixture
-def writer(folder: Path) -> Iterator[FileWriter]:
-    with open_writer(folder) as writer:
-        yield writer
-
-
-@pytest.fixture
-def reader(folder: Path) -> Iterator[FileReader]:
-    with open_reader(folder) as reader:
-        yield reader
-
-
-def everything(reader: FileReader, *, max_bytes: int = 1 << 20, pass_on: bool = True) -> list[Frame]:
-    """All frames of all lanes."""
-    frames = []
-    for lane in reader.lanes:
-        while (found := reader.stretch(lane, max_bytes=max_bytes)) is not None:
-            frames += found[1]
-            if pass_on:
-                reader.passed(found[0])
-    return frames
-
-
-def payloads(frames: list[Frame]) -> list[bytes]:
-    return [frame.chunk.payload for frame in frames]
-
-
-def segment(folder: Path) -> Path:
-    return max(folder.glob("*.seg"))
 
 
 def test_gives_back_what_was_appended(writer: FileWriter, reader: FileReader) -> None:
@@ -440,129 +386,6 @@ def test_a_torn_cursor_falls_back_to_the_one_before(folder: Path, writer: FileWr
         file.seek(slot)
         file.write(b"\xff" * 9)
     assert writer.health()["lanes"][lane]["cursor"] in {3, 4}
-
-
-# ---- requests ----
-
-
-def test_a_request_counts_once_only_while_it_is_unanswered(writer: FileWriter, reader: FileReader) -> None:
-    first = append_now(writer, [chunk(b"x")], lane_key="a", request=b"body")
-    writer.abandoned(first)
-    again = append_now(writer, [chunk(b"x")], lane_key="a", request=b"body")
-    assert again == (first.lane, first.position, True)
-    writer.answered(again)
-    third = append_now(writer, [chunk(b"x")], lane_key="a", request=b"body")
-    assert not third.repeated
-    writer.answered(third)
-    assert len(everything(reader)) == 2
-
-
-def test_an_answer_on_its_way_is_no_mark_yet(folder: Path) -> None:
-    with open_writer(folder) as writer:
-        for _ in range(2):  # an identical request is another one at once
-            sent = append_now(writer, [chunk(b"x")], lane_key="a", request=b"sent")
-            assert not sent.repeated
-            writer.answered(sent, delivered=False)
-        gone = append_now(writer, [chunk(b"x")], lane_key="a", request=b"gone")
-        writer.answered(gone, delivered=False)
-        writer.answered(gone)
-        writer.answered(gone)  # more says nothing more
-    with open_writer(folder) as writer:  # as after a crash: the sender may not have had its answer
-        assert append_now(writer, [chunk(b"x")], lane_key="a", request=b"sent") == (*sent[:2], True)
-        assert not append_now(writer, [chunk(b"x")], lane_key="a", request=b"gone").repeated
-
-
-@pytest.mark.parametrize("other", [{"key": "k2"}, {"peer": "10.0.0.2"}])
-def test_another_sender_is_no_repeat(writer: FileWriter, other: dict[str, str]) -> None:
-    writer.abandoned(append_now(writer, [chunk(b"x", key="k1", peer="10.0.0.1")], lane_key="a", request=b"body"))
-    origin = {"key": "k1", "peer": "10.0.0.1"} | other
-    assert not append_now(writer, [chunk(b"x", **origin)], lane_key="a", request=b"body").repeated
-    assert not append_now(writer, [chunk(b"x")], lane_key="b", request=b"body").repeated
-
-
-def test_identical_requests_side_by_side_count_each_when_answered(folder: Path) -> None:
-    async def send(writer: FileWriter) -> bool:
-        appended = await writer.append([chunk(b"x")], lane_key="a", request=b"body")
-        await asyncio.sleep(0)
-        writer.answered(appended)
-        return appended.repeated
-
-    async def many(writer: FileWriter) -> list[bool]:
-        return await asyncio.gather(*(send(writer) for _ in range(5)))
-
-    with open_writer(folder) as writer, open_reader(folder) as reader:
-        assert asyncio.run(many(writer)) == [False] * 5
-        assert len(everything(reader)) == 5
-
-
-def test_a_request_that_was_cancelled_is_abandoned(folder: Path) -> None:
-    async def cancelled(writer: FileWriter) -> None:
-        task = asyncio.create_task(writer.append([chunk(b"x")], lane_key="a", request=b"body"))
-        await asyncio.sleep(0)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        again = await writer.append([chunk(b"x")], lane_key="a", request=b"body")
-        assert again.repeated
-
-    with open_writer(folder) as writer, open_reader(folder) as reader:
-        asyncio.run(cancelled(writer))
-        assert len(everything(reader)) == 1
-
-
-def test_requests_are_known_after_a_restart(folder: Path) -> None:
-    with open_writer(folder) as writer:
-        answered = append_now(writer, [chunk(b"1")], lane_key="a", request=b"answered")
-        writer.answered(answered)
-        append_now(writer, [chunk(b"2")], lane_key="a", request=b"unanswered")
-    for _ in range(3):
-        with open_writer(folder) as writer:
-            pass
-    with open_writer(folder) as writer:
-        assert append_now(writer, [chunk(b"2")], lane_key="a", request=b"unanswered").repeated
-        assert not append_now(writer, [chunk(b"1")], lane_key="a", request=b"answered").repeated
-
-
-def test_requests_outlive_their_segments(folder: Path) -> None:
-    with open_writer(folder, segment_bytes=20_000) as writer, open_reader(folder) as reader:
-        lost = append_now(writer, [chunk(b"1")], lane_key="a", request=b"unanswered")
-        done = append_now(writer, [chunk(b"1")], lane_key="a", request=b"answered")
-        for _ in range(20):
-            append_now(writer, [chunk(noise(5_000))], lane_key="a")
-        writer.answered(done)
-        everything(reader)
-        assert writer.clean() > 2
-    with open_writer(folder) as writer:
-        again = append_now(writer, [chunk(b"1")], lane_key="a", request=b"unanswered")
-        assert again == (lost.lane, lost.position, True)
-        assert not append_now(writer, [chunk(b"1")], lane_key="a", request=b"answered").repeated
-
-
-def test_requests_are_forgotten_in_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with open_writer(folder) as writer:
-        append_now(writer, [chunk(b"1")], lane_key="a", request=b"old")
-    monkeypatch.setattr(_requests, "KEPT_FOR", -1_000_000)
-    with open_writer(folder) as writer:
-        assert not append_now(writer, [chunk(b"1")], lane_key="a", request=b"old").repeated
-
-
-def test_no_more_requests_are_kept_than_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_requests, "KEPT_MOST", 3)
-    with open_writer(folder) as writer:
-        for number in range(6):
-            append_now(writer, [chunk(b"1")], lane_key="a", request=b"%d" % number)
-    with open_writer(folder) as writer:
-        found = [
-            append_now(writer, [chunk(b"1")], lane_key="a", request=b"%d" % number).repeated for number in range(6)
-        ]
-    assert found == [False] * 3 + [True] * 3
-
-
-def test_an_answer_nobody_told_of_is_given_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_writer, "SETTLED_WITHIN", 0.0)
-    with open_writer(folder) as writer:
-        append_now(writer, [chunk(b"1")], lane_key="a", request=b"r")
-        assert append_now(writer, [chunk(b"1")], lane_key="a", request=b"r").repeated
 
 
 KILLED = """

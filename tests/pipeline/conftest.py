@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
+from tests.store.conftest import ROOMY
 from tocsin import store
 from tocsin.detect._hits import HitMaker
 from tocsin.event.records import Chunk, Frame, Origin
@@ -68,9 +69,8 @@ def knowledge(normaliser: Normaliser) -> Knowledge:
 
 @pytest.fixture
 def held(tmp_path: Path, knowledge: Knowledge) -> Iterator[Store]:
-    with store.open(
-        f"chdb://{tmp_path / 'store'}", aliases=knowledge.normaliser.aliases, lists=knowledge.lists
-    ) as opened:
+    aliases = knowledge.normaliser.aliases
+    with store.open(f"chdb://{tmp_path / 'store'}", memory=ROOMY, aliases=aliases, lists=knowledge.lists) as opened:
         yield opened
 
 

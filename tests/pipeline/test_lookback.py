@@ -75,6 +75,15 @@ def book() -> Book:
     return Book()
 
 
+@pytest.fixture
+def back(core: Core, normaliser: Normaliser, book: Book) -> LookBacks:
+    """Of a core whose rules are all off."""
+    core.learn(known(normaliser, enabled=OFF))
+    made = opened(core, book)
+    made.plan(core.knowledge)
+    return made
+
+
 def test_an_empty_store_has_nothing_to_look_at(core: Core, knowledge: Knowledge, book: Book) -> None:
     back = opened(core, book)
     back.plan(knowledge)
@@ -98,11 +107,8 @@ def test_what_workers_have_at_hand_while_the_store_is_empty_is_found(
 
 
 def test_a_rule_that_is_switched_on_looks_back(
-    core: Core, held: Store, leave: Leave, normaliser: Normaliser, book: Book
+    core: Core, held: Store, leave: Leave, normaliser: Normaliser, back: LookBacks
 ) -> None:
-    core.learn(known(normaliser, enabled=OFF))
-    back = opened(core, book)
-    back.plan(core.knowledge)
     core.take(*leave([event("alarm"), *(event("probe") for _ in range(4)), event("other")], 0, core.knowledge))
     assert alerts(held) == []
     learn(core, back, known(normaliser))
@@ -159,12 +165,9 @@ def test_changed_content_looks_back_after_a_restart(
 
 
 def test_a_threshold_goes_on_from_what_it_looked_back_on(
-    core: Core, held: Store, leave: Leave, normaliser: Normaliser, book: Book
+    core: Core, held: Store, leave: Leave, normaliser: Normaliser, back: LookBacks
 ) -> None:
     """Two of three events came before the rule was on, one comes before it has looked back."""
-    core.learn(known(normaliser, enabled=OFF))
-    back = opened(core, book)
-    back.plan(core.knowledge)
     core.take(*leave([event("probe"), event("probe")], 0, core.knowledge))
     back.plan(known(normaliser))
     core.learn(known(normaliser))
@@ -176,11 +179,8 @@ def test_a_threshold_goes_on_from_what_it_looked_back_on(
 
 
 def test_older_than_a_day_is_backfill(
-    core: Core, held: Store, leave: Leave, normaliser: Normaliser, book: Book
+    core: Core, held: Store, leave: Leave, normaliser: Normaliser, back: LookBacks
 ) -> None:
-    core.learn(known(normaliser, enabled=OFF))
-    back = opened(core, book)
-    back.plan(core.knowledge)
     old = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 3 * 86_400))
     core.take(*leave([event("alarm", "old", **{"@timestamp": old}), event("alarm", "new")], 0, core.knowledge))
     learn(core, back, known(normaliser, own={"own/query.toml": LONG}))
@@ -189,11 +189,8 @@ def test_older_than_a_day_is_backfill(
 
 
 def test_a_rule_looks_no_further_back_than_its_window(
-    core: Core, held: Store, leave: Leave, normaliser: Normaliser, book: Book
+    core: Core, held: Store, leave: Leave, normaliser: Normaliser, back: LookBacks
 ) -> None:
-    core.learn(known(normaliser, enabled=OFF))
-    back = opened(core, book)
-    back.plan(core.knowledge)
     before = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 3_600))
     core.take(*leave([event("alarm", **{"@timestamp": before})], 0, core.knowledge))
     learn(core, back, known(normaliser))
@@ -247,11 +244,8 @@ def test_many_rules_look_back_and_one_that_can_not_stops_nobody(
 
 
 def test_a_question_too_large_for_the_store_is_answered_by_reading(
-    core: Core, held: Store, leave: Leave, normaliser: Normaliser, book: Book, monkeypatch: pytest.MonkeyPatch
+    core: Core, held: Store, leave: Leave, normaliser: Normaliser, back: LookBacks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    core.learn(known(normaliser, enabled=OFF))
-    back = opened(core, book)
-    back.plan(core.knowledge)
     core.take(*leave([event("alarm")], 0, core.knowledge))
     stream = held.stream
 
@@ -267,11 +261,8 @@ def test_a_question_too_large_for_the_store_is_answered_by_reading(
 
 
 def test_a_busy_store_is_tried_again(
-    core: Core, held: Store, leave: Leave, normaliser: Normaliser, book: Book, monkeypatch: pytest.MonkeyPatch
+    core: Core, held: Store, leave: Leave, normaliser: Normaliser, back: LookBacks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    core.learn(known(normaliser, enabled=OFF))
-    back = opened(core, book)
-    back.plan(core.knowledge)
     core.take(*leave([event("alarm")], 0, core.knowledge))
     feed, busy = core.feed, [BusyError("no memory")]
 

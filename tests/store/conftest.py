@@ -25,20 +25,25 @@ from tocsin import store
 from tocsin.event.batch import BatchBuilder
 from tocsin.event.schema import HOT
 from tocsin.store import Store
-from tocsin.store._engine import connect
+from tocsin.store._engine import Memory, connect
 
 ROOT = Path(__file__).parents[2]
 ACCOUNT = "tocsin:it's @ \\ secret"
 SPELT = "tocsin:it%27s%20%40%20%5C%20secret"
 NOW = 1_700_000_000_000_000
+# The engine counts the whole process, and that of a test run has hundreds of megabytes of its own.
+ROOMY = Memory(max_server_memory_usage=4 << 30)
 Make = Callable[..., pa.RecordBatch]
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An empty store to copy. From here on a store has room if nobody says how much."""
     folder = tmp_path_factory.mktemp("template") / "store"
-    store.open(f"chdb://{folder}").close()
-    return folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tocsin.store._engine.Memory", lambda: ROOMY)
+        store.open(f"chdb://{folder}").close()
+        yield folder
 
 
 @pytest.fixture

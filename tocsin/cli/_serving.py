@@ -21,6 +21,7 @@ from tocsin.alert.incidents import Decisions
 from tocsin.api._context import Context
 from tocsin.api.app import create
 from tocsin.cli._client import SOCKET
+from tocsin.collect._reserved import reserved
 from tocsin.config import Settings
 from tocsin.errors import ConfigError, TocsinError
 from tocsin.pipeline.plans import plan_of
@@ -38,7 +39,7 @@ class Running:
 
     def __init__(self, settings: Settings) -> None:
         server = settings.server
-        self._port = _reserved(server.host, server.port)
+        self._port = reserved(server.host, server.port, who="the API", where="server.port")
         settings = settings.model_copy(
             update={"server": server.model_copy(update={"port": self._port.getsockname()[1]})}
         )
@@ -162,27 +163,6 @@ class Running:
                 path.chmod(0o600)
             when_up()
             return
-
-
-def _reserved(host: str, port: int) -> socket.socket:
-    """A bound socket that does not listen: it keeps the API's port until the server, which shares it, has it. Raises
-    `ConfigError` where the port is taken, before anything is started."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    held = socket.socket(family)
-    try:
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if port:
-            with socket.socket(family) as alone:  # sharing would hide that another program has it
-                alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                alone.bind((host, port))
-                alone.listen(1)
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        held.bind((host, port))
-    except OSError as error:
-        held.close()
-        what = f"the API can't listen on {host} port {port}: {error.strerror or error}"
-        raise ConfigError(what, where="server.port", hint="end what uses it, or choose another port") from error
-    return held
 
 
 def _answers(host: str, port: int) -> bool:

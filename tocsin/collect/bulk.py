@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import logging
 import re
-import socket
 import time
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -25,7 +24,8 @@ from pydantic import BaseModel, ConfigDict
 
 from tocsin.collect import Collector
 from tocsin.collect._elastic import MalformedError, filtered, reply, scan, single
-from tocsin.errors import BusyError, ConfigError, TocsinError
+from tocsin.collect._reserved import reserved
+from tocsin.errors import BusyError, TocsinError
 from tocsin.event.records import Chunk, Origin
 from tocsin.metrics import counter
 from tocsin.ports import Appended, JournalWriter
@@ -511,8 +511,8 @@ class Bulk:
 
         settings = self._settings
         self._intake = Intake(journal, self._authenticate, settings)
-        with _reserved(settings.host, settings.port) as reserved:
-            self.port = reserved.getsockname()[1]
+        with reserved(settings.host, settings.port, who="the intake", where="server.bulk_port") as held:
+            self.port = held.getsockname()[1]
             server = Server(
                 self._intake,
                 address=settings.host,
@@ -540,32 +540,6 @@ class Bulk:
     def health(self) -> dict[str, object]:
         """See `Collector.health`."""
         return dict(self._intake.counts) if self._intake is not None else {}
-
-
-def _reserved(host: str, port: int) -> socket.socket:
-    """A bound socket that does not listen: it keeps a free port free until the server, which shares it, has it.
-
-    Raises `ConfigError` for an address that can't be had: taken by another program too, which sharing would hide.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    reserved = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if port:
-            with socket.socket(family, socket.SOCK_STREAM) as alone:
-                alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                alone.bind((host, port))
-                alone.listen(1)
-        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        reserved.bind((host, port))
-    except OSError as error:
-        reserved.close()
-        raise ConfigError(
-            f"the intake can't listen on {host} port {port}: {error.strerror}",
-            where="server.bulk_port",
-            hint="end what uses it, or choose another port",
-        ) from error
-    return reserved
 
 
 def collector(settings: Settings, authenticate: Authenticate) -> Collector:

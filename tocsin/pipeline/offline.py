@@ -167,8 +167,11 @@ class Scan:
         latest.update({f"{f.rule}|{'|'.join(f.born)}": f for f in _firings(stage.tick())})
         firings.extend((f, [places[e.id] for e in f.events]) for f in latest.values())
         members: dict[str, list[Hit]] = {}
-        for number, (firing, own) in enumerate(firings):
-            if firing.rule in legs:
+        taken = [(number, firing, own) for number, (firing, own) in enumerate(firings) if firing.rule in legs]
+        for start in range(0, len(taken), _TOGETHER):
+            part = taken[start : start + _TOGETHER]
+            documents.fetch([own[-1] for _, _, own in part])
+            for number, firing, own in part:
                 alert = self._alert(firing, own, documents, number)
                 members[str(alert["kibana.alert.uuid"])] = own
                 alerts.append(alert)
@@ -179,9 +182,9 @@ class Scan:
             )
             firings.append((firing, own))
         for start in range(0, len(firings), _TOGETHER):
-            part = firings[start : start + _TOGETHER]
-            documents.fetch([hit for _, own in part for hit in _shown(own)])
-            for firing, own in part:
+            shown = firings[start : start + _TOGETHER]
+            documents.fetch([hit for _, own in shown for hit in _shown(own)])
+            for firing, own in shown:
                 yield self._match(firing, own, documents, files)
 
     def _alert(self, firing: Firing, own: Sequence[Hit], documents: _Documents, number: int) -> Document:

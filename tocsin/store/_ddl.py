@@ -99,7 +99,7 @@ _WIDE: Final[dict[str, str]] = {
     "min_columns_to_activate_adaptive_write_buffer": "1",
     # A merge holds a granule (10 MB of events) of each part that it reads: by dozens they took what inserts need.
     "max_parts_to_merge_at_once": "8",
-    # A merge costs half an insert for each row: by eights and not by fives a row is merged less often.
+    # A merge costs a row as much as its insert: by eights and not by fives it is merged less often.
     "merge_selector_base": "8",
     # A part has the columns that its events fill, about half.
     "skip_empty_columns_on_insert": "1",
